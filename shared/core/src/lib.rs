@@ -1,0 +1,24 @@
+//! The pure domain of Quillon: ids, names, trust, lanes, runs and attempts, and what GitHub is shown of them.
+//!
+//! Nothing in here does I/O, reads a clock or makes a random number: time and entropy come in as arguments, orders go out
+//! as values. [`attempt::decide`] is the heart; everything else carries bytes for it.
+
+pub mod admission;
+pub mod attempt;
+pub mod commit;
+pub mod hint;
+pub mod id;
+pub mod lane;
+pub mod message;
+pub mod module;
+pub mod name;
+pub mod org;
+pub mod protocol;
+pub mod report;
+pub mod rerun;
+pub mod run;
+pub mod sensitive;
+pub mod text;
+pub mod trust;
+
+pub use sensitive::Sensitive;

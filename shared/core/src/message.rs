@@ -1,0 +1,100 @@
+//! What travels on the queues: keys and a version, never state, under 2 KB each.
+//!
+//! A message is a hint to look. Handlers read the table and decide from it, so duplicates, late and reordered messages are
+//! harmless, and a lost one is replaced by the sweep.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hint::Hint;
+use crate::id::{CommitSha, InstallationId, OrgId, PullNumber, RepositoryId};
+use crate::name::Ref;
+use crate::trust::Trust;
+
+/// The version that this build writes. Readers refuse others, and ignore fields that they do not know.
+pub const VERSION: u8 = 1;
+
+/// A message with its envelope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope<M> {
+    /// Always [`VERSION`].
+    pub v: u8,
+    /// The body, tagged with its `kind`.
+    #[serde(flatten)]
+    pub message: M,
+    /// Why it was sent (`gh:<delivery>`, `sweep`, `agent`, …), for the log.
+    pub cause: String,
+    /// W3C trace context of the sender, so that one push is one trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// On `events`, read by the scheduler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EventMessage {
+    /// A webhook arrived.
+    Delivery(Hint),
+    /// Look at a ref again: mergeability was not known, or the head sweep found that it moved.
+    Look {
+        /// Under which installation.
+        installation: InstallationId,
+        /// In which repository.
+        repository: RepositoryId,
+        /// At which ref.
+        #[serde(rename = "ref")]
+        reference: Ref,
+    },
+    /// Look at a pull request again, counted so that GitHub is not asked for ever.
+    LookAtPull {
+        /// Under which installation.
+        installation: InstallationId,
+        /// In which repository.
+        repository: RepositoryId,
+        /// Which pull request.
+        number: PullNumber,
+        /// How often it was looked at for this head.
+        tries: u32,
+    },
+    /// Compare all heads of a repository with what the table knows.
+    SweepHeads {
+        /// Under which installation.
+        installation: InstallationId,
+        /// Which repository.
+        repository: RepositoryId,
+    },
+}
+
+/// On `dispatch`, read by the dispatcher.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DispatchMessage {
+    /// Something of this org waits, or made room.
+    Admit {
+        /// Which org.
+        org: OrgId,
+    },
+}
+
+/// On `status`, FIFO per commit, read by the reporter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum StatusMessage {
+    /// Make GitHub agree with what is stored about a commit.
+    Report {
+        /// In which repository.
+        repository: RepositoryId,
+        /// Which commit.
+        sha: CommitSha,
+    },
+}
+
+/// On `offers`: wakes one waiting agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum OfferMessage {
+    /// An attempt of this trust can be leased.
+    Offer {
+        /// Which agents may take it.
+        trust: Trust,
+    },
+}

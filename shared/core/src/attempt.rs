@@ -380,7 +380,9 @@ impl Attempt {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         match self.state {
-            AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Expanding { .. } => false,
+            AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Expanding { .. } => {
+                false
+            }
             AttemptState::Finished { .. } => true,
         }
     }
@@ -398,7 +400,9 @@ impl Attempt {
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.state {
-            AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Expanding { .. } => None,
+            AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Expanding { .. } => {
+                None
+            }
             AttemptState::Finished { outcome, .. } => Some(outcome),
         }
     }
@@ -409,7 +413,9 @@ impl Attempt {
         match &self.state {
             AttemptState::Running { cancel, .. } => cancel.as_ref(),
             AttemptState::Finished { outcome: Outcome::Cancelled(cancel), .. } => Some(cancel),
-            AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Expanding { .. } | AttemptState::Finished { .. } => None,
+            AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Expanding { .. } | AttemptState::Finished { .. } => {
+                None
+            }
         }
     }
 
@@ -439,7 +445,9 @@ impl Attempt {
     pub fn ended_at(&self) -> Option<Timestamp> {
         match &self.state {
             AttemptState::Finished { ended_at, .. } => Some(*ended_at),
-            AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Expanding { .. } => None,
+            AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Expanding { .. } => {
+                None
+            }
         }
     }
 

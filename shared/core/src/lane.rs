@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-
 use crate::id::{InvalidId, serde_as_text};
 use crate::name::{BranchName, Ref, from_key_segment, key_segment};
 use crate::trust::Trust;

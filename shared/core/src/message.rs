@@ -3,6 +3,7 @@
 //! A message is a hint to look. Handlers read the table and decide from it, so duplicates, late and reordered messages are
 //! harmless, and a lost one is replaced by the sweep.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::hint::Hint;
@@ -26,6 +27,34 @@ pub struct Envelope<M> {
     /// W3C trace context of the sender, so that one push is one trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+}
+
+/// A message that this build cannot read; it belongs in the dead-letter queue.
+#[derive(Debug, thiserror::Error)]
+pub enum Undecodable {
+    /// Written by another version.
+    #[error("message of version `{0}`, this build reads version `{VERSION}`")]
+    Version(u64),
+    /// Not a message at all.
+    #[error("not a message")]
+    Form(#[source] serde_json::Error),
+}
+
+/// Reads a message of a queue.
+///
+/// # Errors
+/// When it was written by another version or is no message: it can never be read.
+pub fn decode<M: DeserializeOwned>(body: &str) -> Result<Envelope<M>, Undecodable> {
+    #[derive(Deserialize)]
+    struct Version {
+        v: u64,
+    }
+    // The version first: what another version wrote may look like anything.
+    let Version { v } = serde_json::from_str(body).map_err(Undecodable::Form)?;
+    if v != u64::from(VERSION) {
+        return Err(Undecodable::Version(v));
+    }
+    serde_json::from_str(body).map_err(Undecodable::Form)
 }
 
 /// On `events`, read by the scheduler.
@@ -97,4 +126,26 @@ pub enum OfferMessage {
         /// Which agents may take it.
         trust: Trust,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_round_trip_and_ignore_what_they_do_not_know() {
+        let message = DispatchMessage::Admit { org: OrgId::from_parts(1, 2) };
+        let envelope = Envelope { v: VERSION, message, cause: "test".to_owned(), traceparent: None };
+        let mut json = serde_json::to_value(&envelope).expect("serializes");
+        json["from_the_future"] = 1.into();
+        assert_eq!(decode::<DispatchMessage>(&json.to_string()).expect("decodes"), envelope);
+    }
+
+    #[test]
+    fn other_versions_and_rubbish_are_refused() {
+        assert!(matches!(decode::<DispatchMessage>(r#"{"v":2,"kind":"admit"}"#), Err(Undecodable::Version(2))));
+        for body in ["", "{}", "[]", r#"{"v":1,"kind":"explode","cause":""}"#] {
+            assert!(matches!(decode::<DispatchMessage>(body), Err(Undecodable::Form(_))), "{body}");
+        }
+    }
 }

@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn one_module_per_directory_and_foreign_ones_are_passed_over() {
-        let files = ["README.md", "dagger.json", "dagger-module.toml", "ci/dagger.json", "vendor/x/dagger.json", "a/node_modules/b/dagger.json"];
+        let files =
+            ["README.md", "dagger.json", "dagger-module.toml", "ci/dagger.json", "vendor/x/dagger.json", "a/node_modules/b/dagger.json"];
         assert_eq!(paths(&files, &[]), [".", "ci"]);
         assert_eq!(paths(&["docs/examples/one/dagger.json"], &["docs/*"]), Vec::<String>::new());
     }

@@ -60,9 +60,7 @@ impl FromStr for RepositoryName {
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
         };
         match text.split_once('/') {
-            Some((owner, name)) if is_segment(owner) && is_segment(name) => {
-                Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
-            }
+            Some((owner, name)) if is_segment(owner) && is_segment(name) => Ok(Self { owner: owner.to_owned(), name: name.to_owned() }),
             Some(_) | None => Err(InvalidId::new(text, "a repository of the form `owner/name`")),
         }
     }

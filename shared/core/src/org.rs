@@ -59,7 +59,11 @@ impl FromStr for OrgName {
             && !text.starts_with('-')
             && !text.ends_with('-')
             && !RESERVED.contains(&text.to_ascii_lowercase().as_str());
-        if is_name { Ok(Self(text.to_owned())) } else { Err(InvalidId::new(text, "an org name of letters, digits and dashes that is not reserved")) }
+        if is_name {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId::new(text, "an org name of letters, digits and dashes that is not reserved"))
+        }
     }
 }
 

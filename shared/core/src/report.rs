@@ -141,11 +141,7 @@ impl Links {
     /// The reference of a module: `host/owner/name[/path]`.
     #[must_use]
     pub fn module_ref(&self, repository: &RepositoryName, module: &ModulePath) -> String {
-        if module.is_root() {
-            format!("{}/{repository}", self.forge_host)
-        } else {
-            format!("{}/{repository}/{module}", self.forge_host)
-        }
+        if module.is_root() { format!("{}/{repository}", self.forge_host) } else { format!("{}/{repository}/{module}", self.forge_host) }
     }
 
     /// The page of a module's checks at a commit, or of one of them; the path that the stock CLI prints.

@@ -59,7 +59,9 @@ pub fn revive(latest: &[&Attempt], now: Timestamp) -> Vec<Attempt> {
 pub fn expand(run: &Run, load: &Attempt, latest: &[&Attempt], now: Timestamp) -> Vec<Attempt> {
     let checks: &[ListedCheck] = match &load.state {
         AttemptState::Expanding { checks, .. } => checks,
-        AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Finished { .. } => return vec![],
+        AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Finished { .. } => {
+            return vec![];
+        }
     };
     let known: BTreeMap<&CheckName, &Attempt> = latest
         .iter()

@@ -1,1 +1,136 @@
-//! Skeleton of `secrets`.
+//! Instance secrets: fetched lazily from Secrets Manager, kept five minutes, never printed.
+
+mod instance_key;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::DisplayErrorContext;
+use jiff::{SignedDuration, Timestamp};
+use quillon_core::Sensitive;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+
+pub use instance_key::InstanceKey;
+
+/// How long a fetched secret is used before it is fetched again, so that a rotation reaches running sandboxes.
+const FRESH: SignedDuration = SignedDuration::from_mins(5);
+
+/// Why a secret is not at hand.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Secrets Manager refused or could not be reached.
+    #[error("cannot read the secret `{arn}`: {cause}")]
+    Transient {
+        /// Which one.
+        arn: String,
+        /// The SDK's chain of causes; never the value.
+        cause: String,
+    },
+    /// The secret is there but is not what it should be.
+    #[error("the secret `{arn}` is not a JSON object with {expected}")]
+    Malformed {
+        /// Which one.
+        arn: String,
+        /// What it should have.
+        expected: &'static str,
+    },
+}
+
+/// The secrets that GitHub signs webhooks with.
+#[derive(Debug, Clone, Deserialize)]
+pub struct WebhookSecrets {
+    /// The one to configure.
+    pub current: Sensitive<String>,
+    /// The one before, accepted while it is rotated.
+    #[serde(default)]
+    pub previous: Option<Sensitive<String>>,
+}
+
+impl WebhookSecrets {
+    /// Those that may verify a signature; empty ones never do.
+    #[must_use]
+    pub fn accepted(&self) -> Vec<&str> {
+        let both = [Some(&self.current), self.previous.as_ref()];
+        both.into_iter().flatten().map(|secret| secret.expose().as_str()).filter(|secret| !secret.is_empty()).collect()
+    }
+}
+
+/// The identity of the GitHub App.
+#[derive(Debug, Clone, Deserialize)]
+pub struct GithubAppSecret {
+    /// Its private key, PEM.
+    pub private_key: Sensitive<String>,
+}
+
+#[derive(Deserialize)]
+struct SessionSecret {
+    key: Sensitive<String>,
+}
+
+/// Reads instance secrets.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    client: Client,
+    cache: Arc<Mutex<BTreeMap<String, (Timestamp, Sensitive<String>)>>>,
+}
+
+impl Secrets {
+    /// Makes no call.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client, cache: Arc::default() }
+    }
+
+    /// The webhook secrets.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn webhook(&self, arn: &str, now: Timestamp) -> Result<WebhookSecrets, Error> {
+        self.json(arn, "`current`", now).await
+    }
+
+    /// The GitHub App's private key.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn github_app(&self, arn: &str, now: Timestamp) -> Result<GithubAppSecret, Error> {
+        self.json(arn, "`private_key`", now).await
+    }
+
+    /// The key that sessions, job tokens and the operator's key are derived from.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn instance_key(&self, arn: &str, now: Timestamp) -> Result<InstanceKey, Error> {
+        let SessionSecret { key } = self.json(arn, "`key`", now).await?;
+        Ok(InstanceKey::new(&key))
+    }
+
+    /// Forgets what was fetched, for a caller whose secret turned out to be outdated.
+    pub async fn forget(&self, arn: &str) {
+        self.cache.lock().await.remove(arn);
+    }
+
+    async fn json<T: DeserializeOwned>(&self, arn: &str, expected: &'static str, now: Timestamp) -> Result<T, Error> {
+        let text = self.text(arn, now).await?;
+        serde_json::from_str(text.expose()).map_err(|_| Error::Malformed { arn: arn.to_owned(), expected })
+    }
+
+    async fn text(&self, arn: &str, now: Timestamp) -> Result<Sensitive<String>, Error> {
+        // Held across the call: a burst of requests in one sandbox makes one call.
+        let mut cache = self.cache.lock().await;
+        if let Some((fetched_at, value)) = cache.get(arn)
+            && now.duration_since(*fetched_at) < FRESH
+        {
+            return Ok(value.clone());
+        }
+        let answer = self.client.get_secret_value().secret_id(arn).send().await;
+        let answer = answer.map_err(|error| Error::Transient { arn: arn.to_owned(), cause: DisplayErrorContext(&error).to_string() })?;
+        let value = Sensitive::new(answer.secret_string().unwrap_or_default().to_owned());
+        cache.insert(arn.to_owned(), (now, value.clone()));
+        Ok(value)
+    }
+}

@@ -2,9 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Attempt, AttemptState, CANCEL_PATIENCE, Cancel, Event, LEASE_GRACE, Lease, MAX_LOSSES, Outcome, REMINDER, Report, later,
-};
+use super::{Attempt, AttemptState, CANCEL_PATIENCE, Cancel, Event, LEASE_GRACE, Lease, MAX_LOSSES, Outcome, REMINDER, Report, later};
 use crate::id::LeaseId;
 use crate::name::Task;
 use crate::text::shorten;
@@ -57,7 +55,9 @@ pub fn decide(attempt: &Attempt, event: &Event, now: Timestamp) -> Decision {
             finish(attempt, stopped(cancel), now, vec![Command::Report, Command::Admit])
         }
         (AttemptState::Offered { .. }, Event::Tick) => remind(attempt, now, Command::Offer),
-        (AttemptState::Offered { .. }, Event::Renewed { .. } | Event::Reported { .. } | Event::Released { .. } | Event::Expanded) => keep(attempt),
+        (AttemptState::Offered { .. }, Event::Renewed { .. } | Event::Reported { .. } | Event::Released { .. } | Event::Expanded) => {
+            keep(attempt)
+        }
 
         (AttemptState::Running { lease, started_at, cancel }, Event::Renewed { lease: holder, until }) => {
             if lease.id != *holder || *until <= lease.until {
@@ -102,7 +102,9 @@ pub fn decide(attempt: &Attempt, event: &Event, now: Timestamp) -> Decision {
             finish(attempt, stopped(cancel), now, vec![Command::Report, Command::Admit])
         }
         (AttemptState::Expanding { .. }, Event::Tick) => remind(attempt, now, Command::Expand),
-        (AttemptState::Expanding { .. }, Event::Admitted | Event::Leased(_) | Event::Renewed { .. } | Event::Released { .. }) => keep(attempt),
+        (AttemptState::Expanding { .. }, Event::Admitted | Event::Leased(_) | Event::Renewed { .. } | Event::Released { .. }) => {
+            keep(attempt)
+        }
 
         (AttemptState::Finished { lease, .. }, Event::Reported { lease: holder, .. }) => {
             let is_repetition = lease.as_ref() == Some(holder);
@@ -122,14 +124,7 @@ fn start(attempt: &Attempt, lease: &Lease, now: Timestamp) -> Decision {
     change(attempt, state, Some(due_at), vec![Command::Report])
 }
 
-fn accept(
-    attempt: &Attempt,
-    lease: LeaseId,
-    started_at: Timestamp,
-    cancel: Option<&Cancel>,
-    report: &Report,
-    now: Timestamp,
-) -> Decision {
+fn accept(attempt: &Attempt, lease: LeaseId, started_at: Timestamp, cancel: Option<&Cancel>, report: &Report, now: Timestamp) -> Decision {
     let commands = vec![Command::Report, Command::Admit];
     let over = |outcome| end(attempt, outcome, Some(lease), Some(started_at), now, commands.clone());
     match (report, &attempt.key.task) {
@@ -144,7 +139,9 @@ fn accept(
         (Report::Listed { .. }, Task::Check(_)) => {
             over(Outcome::Error { message: "the agent answered a check with a list of checks".to_owned() })
         }
-        (Report::Passed, Task::Load) => over(Outcome::Error { message: "the agent loaded the module without listing its checks".to_owned() }),
+        (Report::Passed, Task::Load) => {
+            over(Outcome::Error { message: "the agent loaded the module without listing its checks".to_owned() })
+        }
         (Report::Passed, Task::Check(_)) => over(Outcome::Success),
         (Report::Failed { exit_code }, Task::Load | Task::Check(_)) => over(Outcome::Failure { exit_code: *exit_code }),
         (Report::Errored { message }, Task::Load | Task::Check(_)) => over(Outcome::Error { message: shorten(message, 1_000) }),

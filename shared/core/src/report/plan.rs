@@ -118,21 +118,28 @@ fn render(attempt: &Attempt) -> (StatusState, String) {
         (None, _) | (_, None) => "0ms".to_owned(),
     };
     match &attempt.state {
-        AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Expanding { .. } => {
-            (StatusState::Pending, match attempt.key.task {
+        AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Expanding { .. } => (
+            StatusState::Pending,
+            match attempt.key.task {
                 Task::Load => "loading the module".to_owned(),
                 Task::Check(_) => "waiting for the result".to_owned(),
-            })
-        }
+            },
+        ),
         AttemptState::Finished { outcome, .. } => match outcome {
-            Outcome::Success => (StatusState::Success, match attempt.key.task {
-                Task::Load => format!("loaded in {}", took()),
-                Task::Check(_) => format!("passed in {}", took()),
-            }),
-            Outcome::Failure { exit_code } => (StatusState::Failure, match attempt.key.task {
-                Task::Load => format!("the module does not load (exit code {exit_code})"),
-                Task::Check(_) => format!("failed in {} (exit code {exit_code})", took()),
-            }),
+            Outcome::Success => (
+                StatusState::Success,
+                match attempt.key.task {
+                    Task::Load => format!("loaded in {}", took()),
+                    Task::Check(_) => format!("passed in {}", took()),
+                },
+            ),
+            Outcome::Failure { exit_code } => (
+                StatusState::Failure,
+                match attempt.key.task {
+                    Task::Load => format!("the module does not load (exit code {exit_code})"),
+                    Task::Check(_) => format!("failed in {} (exit code {exit_code})", took()),
+                },
+            ),
             Outcome::Error { .. } | Outcome::Conflict { .. } | Outcome::TimedOut | Outcome::Lost | Outcome::Cancelled(_) => {
                 (StatusState::Error, attempt.note().unwrap_or_default())
             }
@@ -163,11 +170,7 @@ fn aggregate(commit: &Commit, links: &Links) -> Option<Status> {
         StatusState::Success | StatusState::Failure | StatusState::Error => verdict(&chosen, &attempts),
     };
     let made = chosen.iter().map(|(run, _)| commit.attempts.iter().filter(|attempt| attempt.key.run == run.key).count()).sum::<usize>();
-    let rank = Rank {
-        generation: newest.generation,
-        number: u32::try_from(made).unwrap_or(u32::MAX),
-        is_terminal: state.is_terminal(),
-    };
+    let rank = Rank { generation: newest.generation, number: u32::try_from(made).unwrap_or(u32::MAX), is_terminal: state.is_terminal() };
     let target_url = links.check_page(&newest.repository_name, &ModulePath::root(), &newest.key.commit.sha, None);
     Some(Status { context: AGGREGATE.to_owned(), state, description: description(&text), target_url, rank })
 }
@@ -193,16 +196,12 @@ fn verdict(runs: &[&(&Run, Vec<&Attempt>)], attempts: &[&Attempt]) -> String {
     let is_broken_load = |attempt: &&&Attempt| attempt.key.task == Task::Load && attempt.outcome() != Some(&Outcome::Success);
     let broken = attempts.iter().filter(is_broken_load).count();
     let counts = count(attempts);
-    let mut parts: Vec<String> = [
-        (counts.failure, "failed"),
-        (counts.error, "could not run"),
-        (counts.cancelled, "cancelled"),
-        (counts.success, "succeeded"),
-    ]
-    .iter()
-    .filter(|(number, _)| *number > 0)
-    .map(|(number, word)| format!("{number} {word}"))
-    .collect();
+    let mut parts: Vec<String> =
+        [(counts.failure, "failed"), (counts.error, "could not run"), (counts.cancelled, "cancelled"), (counts.success, "succeeded")]
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, word)| format!("{number} {word}"))
+            .collect();
     if broken > 0 {
         parts.insert(0, if broken == 1 { "a module did not load".to_owned() } else { format!("{broken} modules did not load") });
     }

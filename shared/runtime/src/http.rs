@@ -1,0 +1,69 @@
+//! The HTTP entry point: API Gateway events in, plain requests for the handler, plain responses out.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Request, Response, StatusCode};
+use lambda_http::RequestExt;
+use serde::Serialize;
+use tracing::Instrument;
+
+/// Largest body that a Lambda can be handed; the local gateway keeps to it too.
+pub const MAX_BODY: usize = 6 * 1024 * 1024;
+
+/// Serves HTTP events until the sandbox ends.
+///
+/// # Errors
+/// When the Lambda runtime cannot be reached.
+pub async fn serve<F, A>(handle: F) -> Result<(), lambda_runtime::Error>
+where
+    F: Fn(Request<Bytes>) -> A,
+    A: Future<Output = Response<Bytes>> + Send,
+{
+    lambda_http::run(lambda_http::service_fn(|request: lambda_http::Request| {
+        let path = request.raw_http_path().to_owned();
+        let span = tracing::info_span!("request", http.method = %request.method(), http.path = %path);
+        let response = handle(plain(request));
+        async move { Ok::<_, std::convert::Infallible>(response.await.map(|body| lambda_http::Body::from(body.to_vec()))) }.instrument(span)
+    }))
+    .await
+}
+
+fn plain(request: lambda_http::Request) -> Request<Bytes> {
+    request.map(|body| match body {
+        lambda_http::Body::Empty => Bytes::new(),
+        lambda_http::Body::Text(text) => Bytes::from(text),
+        lambda_http::Body::Binary(bytes) => Bytes::from(bytes),
+        // The enum is open: a kind of body that this build does not know has no bytes for it.
+        _ => Bytes::new(),
+    })
+}
+
+/// A JSON answer.
+#[must_use]
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => answer(status, "application/json", bytes),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the answer does not serialize"),
+    }
+}
+
+/// A plain text answer.
+#[must_use]
+pub fn text(status: StatusCode, body: &str) -> Response<Bytes> {
+    answer(status, "text/plain; charset=utf-8", body.as_bytes().to_vec())
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// The token of an `Authorization: Bearer` header.
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

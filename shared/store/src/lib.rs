@@ -1,1 +1,92 @@
-//! Skeleton of `store`.
+//! The tables of Quillon over DynamoDB: one file per aggregate, each with its key layout, and one way to read and write.
+//!
+//! Every item has the same envelope ([`item`]). Every conditional write carries a fresh nonce and, when its condition fails,
+//! looks for that nonce in the item that was in its way: the SDK repeats requests whose answer was lost, and such a
+//! repetition meets its own success. No request scans a table, none filters what it has read, and every read that
+//! something is decided by is strongly consistent; the indexes, which never are, only say where to look.
+
+mod agents;
+mod attempts;
+mod commits;
+mod compressed;
+mod cursors;
+mod deliveries;
+mod due;
+mod error;
+mod feeds;
+mod heads;
+mod installations;
+mod item;
+mod keys;
+mod ledger;
+mod modules;
+mod orgs;
+mod outputs;
+mod page;
+mod rates;
+mod read;
+mod repositories;
+mod runs;
+mod tokens;
+mod write;
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+
+pub use due::Due;
+pub use error::Error;
+pub use heads::{Head, HeadChange, MAX_HEAD_ATTEMPTS, RunChange};
+pub use modules::ModuleRecord;
+pub use outputs::Output;
+pub use page::{Page, Paged};
+
+/// What a call of the store gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The names of the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tables {
+    /// Organizations and what belongs to them.
+    pub orgs: String,
+    /// Modules and their interfaces.
+    pub modules: String,
+    /// Commits, runs, attempts.
+    pub checks: String,
+}
+
+/// What became of a conditional write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a lost write has changed nothing: read again and decide again"]
+pub enum Written {
+    /// It is stored, by this call or by an earlier transmission of it.
+    Done,
+    /// Somebody else wrote first; nothing has changed.
+    Lost,
+}
+
+impl Written {
+    /// Whether it is stored.
+    #[must_use]
+    pub fn is_done(self) -> bool {
+        match self {
+            Self::Done => true,
+            Self::Lost => false,
+        }
+    }
+}
+
+/// The tables. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    tables: Arc<Tables>,
+}
+
+impl Store {
+    /// A store over these tables; nothing is sent until it is used.
+    #[must_use]
+    pub fn new(client: Client, tables: Tables) -> Self {
+        Self { client, tables: Arc::new(tables) }
+    }
+}

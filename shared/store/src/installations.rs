@@ -1,0 +1,75 @@
+//! Installations of the GitHub App, in table `orgs`.
+//!
+//! | pk | sk | gsi1 |
+//! |---|---|---|
+//! | `INST#<installation>` | `INST` | claimed: `O#<org>` / `INST#<installation>` |
+
+use quillon_core::id::{InstallationId, OrgId};
+use quillon_core::org::Installation;
+
+use crate::item::{Kind, Place, decode};
+use crate::keys::Key;
+use crate::page::{Page, Paged};
+use crate::read::Sort;
+use crate::{Result, Store, Written};
+
+const PREFIX: &str = "INST#";
+
+fn key(installation: InstallationId) -> Key {
+    Key::new(format!("{PREFIX}{installation}"), "INST")
+}
+
+fn place(installation: &Installation) -> Place {
+    match installation.org {
+        Some(org) => Place::in_gsi1(format!("O#{org}"), format!("{PREFIX}{}", installation.id)),
+        None => Place::nowhere(),
+    }
+}
+
+impl Store {
+    /// An installation as it is now.
+    ///
+    /// # Errors
+    /// Transient, refused or corrupt.
+    pub async fn installation(&self, installation: InstallationId) -> Result<Option<Installation>> {
+        let item = self.get("read an installation", &self.tables.orgs, &key(installation)).await?;
+        item.map(|item| decode(Kind::Installation, item)).transpose()
+    }
+
+    /// Saves what GitHub says of an installation. A claim that is stored stays, whatever the given value says of it.
+    ///
+    /// # Errors
+    /// Transient, refused, corrupt or unstorable.
+    pub async fn save_installation(&self, installation: &Installation) -> Result<()> {
+        let change = |stored: Option<Installation>| {
+            let org = stored.and_then(|stored| stored.org).or(installation.org);
+            let next = Installation { org, ..installation.clone() };
+            let place = place(&next);
+            Some((next, place))
+        };
+        self.rewrite("save an installation", &self.tables.orgs, Kind::Installation, &key(installation.id), change).await.map(|_done| ())
+    }
+
+    /// Claims an installation for an org, once; `Lost` when another org has it or nobody knows it.
+    ///
+    /// # Errors
+    /// Transient, refused, corrupt or unstorable.
+    pub async fn claim_installation(&self, installation: InstallationId, org: OrgId) -> Result<Written> {
+        let change = |stored: Option<Installation>| {
+            let stored = stored.filter(|stored| stored.org.is_none_or(|holder| holder == org))?;
+            let next = Installation { org: Some(org), ..stored };
+            let place = place(&next);
+            Some((next, place))
+        };
+        self.rewrite("claim an installation", &self.tables.orgs, Kind::Installation, &key(installation), change).await
+    }
+
+    /// The installations that an org has claimed.
+    ///
+    /// # Errors
+    /// Transient, refused, corrupt, or an invalid cursor.
+    pub async fn installations_of(&self, org: OrgId, page: &Page) -> Result<Paged<Installation>> {
+        let range = self.list_orgs("list installations", format!("O#{org}"), Sort::Prefix(PREFIX));
+        self.page(&range, page).await?.try_map(|item| decode(Kind::Installation, item))
+    }
+}

@@ -1,0 +1,207 @@
+//! The envelope that every stored item has, around the fields of its domain value.
+//!
+//! | attribute | what it is |
+//! |---|---|
+//! | `pk`, `sk` | the primary key |
+//! | `t` | what the item is, a [`Kind`] |
+//! | `v` | version of its form, [`VERSION`] |
+//! | `nonce` | random, fresh with every write: recognises one's own write, and that an item has changed |
+//! | `ttl` | epoch seconds after which DynamoDB may delete it, on items that expire |
+//! | `gsi1pk`, `gsi1sk`, `gsi2pk`, `gsi2sk`, `due_pk`, `due_at` | keys of the indexes, where the item is in them |
+//!
+//! All other attributes are the fields of the domain value as serde writes them, without those that are null.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use quillon_core::attempt::later;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Result;
+use crate::error::Error;
+use crate::keys::{Attributes, Key, number, string, text};
+
+/// The version of the form that this build writes and reads.
+const VERSION: &str = "1";
+
+/// The only partition of the due index.
+pub(crate) const DUE: &str = "DUE";
+
+/// What an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Run,
+    Attempt,
+    AttemptPointer,
+    CommitRef,
+    Ledger,
+    Head,
+    Delivery,
+    Output,
+    Org,
+    OrgName,
+    Installation,
+    Repository,
+    Token,
+    Agent,
+    Enrolment,
+    RateBudget,
+    Cursor,
+    Module,
+}
+
+impl Kind {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Attempt => "attempt",
+            Self::AttemptPointer => "attempt_id",
+            Self::CommitRef => "ref",
+            Self::Ledger => "ledger",
+            Self::Head => "head",
+            Self::Delivery => "delivery",
+            Self::Output => "output",
+            Self::Org => "org",
+            Self::OrgName => "org_name",
+            Self::Installation => "installation",
+            Self::Repository => "repository",
+            Self::Token => "token",
+            Self::Agent => "agent",
+            Self::Enrolment => "enrolment",
+            Self::RateBudget => "rate_budget",
+            Self::Cursor => "cursor",
+            Self::Module => "module",
+        }
+    }
+}
+
+/// In which indexes an item is, and until when it is kept: a pure function of the domain value, one per type.
+///
+/// Every save replaces the whole item, so an index that is not named here loses it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) gsi1: Option<(String, String)>,
+    pub(crate) gsi2: Option<(String, String)>,
+    pub(crate) due_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Place {
+    /// In no index and for ever.
+    pub(crate) fn nowhere() -> Self {
+        Self::default()
+    }
+
+    /// In the first index.
+    pub(crate) fn in_gsi1(partition: impl Into<String>, sort: impl Into<String>) -> Self {
+        Self { gsi1: Some((partition.into(), sort.into())), ..Self::default() }
+    }
+
+    /// In no index, until a span after `now`.
+    pub(crate) fn for_days(now: Timestamp, days: i64) -> Self {
+        Self { expires_at: Some(later(now, jiff::SignedDuration::from_hours(24 * days))), ..Self::default() }
+    }
+}
+
+/// An item that is about to be written; its nonce is added by the write.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) key: Key,
+    pub(crate) attributes: Attributes,
+}
+
+impl Item {
+    /// Wraps a domain value.
+    pub(crate) fn new(kind: Kind, key: Key, body: &impl Serialize, place: &Place) -> Result<Self> {
+        let body: Attributes = serde_dynamo::aws_sdk_dynamodb_1::to_item(body).map_err(|error| Error::unstorable(&key, error))?;
+        let mut attributes = envelope(kind, &key, place);
+        for (name, value) in body {
+            if value.is_null() {
+                continue;
+            }
+            if name == "nonce" || attributes.contains_key(&name) {
+                return Err(Error::unstorable(&key, format!("its field `{name}` is an attribute of the envelope")));
+            }
+            attributes.insert(name, value);
+        }
+        Ok(Self { key, attributes })
+    }
+}
+
+fn envelope(kind: Kind, key: &Key, place: &Place) -> Attributes {
+    let mut attributes = key.attributes();
+    attributes.insert("t".to_owned(), string(kind.word()));
+    attributes.insert("v".to_owned(), number(VERSION));
+    if let Some((partition, sort)) = &place.gsi1 {
+        attributes.insert("gsi1pk".to_owned(), string(partition));
+        attributes.insert("gsi1sk".to_owned(), string(sort));
+    }
+    if let Some((partition, sort)) = &place.gsi2 {
+        attributes.insert("gsi2pk".to_owned(), string(partition));
+        attributes.insert("gsi2sk".to_owned(), string(sort));
+    }
+    if let Some(due_at) = place.due_at {
+        attributes.insert("due_pk".to_owned(), string(DUE));
+        attributes.insert("due_at".to_owned(), number(due_at.as_millisecond()));
+    }
+    if let Some(expires_at) = place.expires_at {
+        attributes.insert("ttl".to_owned(), number(expires_at.as_second()));
+    }
+    attributes
+}
+
+/// The domain value of an item.
+pub(crate) fn decode<T: DeserializeOwned>(kind: Kind, attributes: Attributes) -> Result<T> {
+    let key = Key::of(&attributes).unwrap_or_else(|| Key::new("?", "?"));
+    let found = text(&attributes, "t").unwrap_or("nothing");
+    if found != kind.word() {
+        return Err(Error::corrupt(&key, format!("it is `{found}` where `{}` belongs", kind.word())));
+    }
+    let version = attributes.get("v").and_then(|value| value.as_n().ok()).map_or("none", String::as_str);
+    if version != VERSION {
+        return Err(Error::corrupt(&key, format!("its version is {version}, this build reads {VERSION}")));
+    }
+    serde_dynamo::aws_sdk_dynamodb_1::from_item(attributes).map_err(|error| Error::corrupt(&key, error))
+}
+
+/// Whether an item has outlived its `ttl`: DynamoDB deletes such items only days later.
+pub(crate) fn is_expired(attributes: &Attributes, now: Timestamp) -> bool {
+    let ttl = attributes.get("ttl").and_then(|value| value.as_n().ok()).and_then(|seconds| seconds.parse::<i64>().ok());
+    ttl.is_some_and(|seconds| seconds <= now.as_second())
+}
+
+/// The nonce of an item.
+pub(crate) fn nonce(attributes: &Attributes) -> Option<&str> {
+    text(attributes, "nonce")
+}
+
+/// Puts a nonce into an item.
+pub(crate) fn sign(attributes: &mut Attributes, nonce: &str) {
+    attributes.insert("nonce".to_owned(), AttributeValue::S(nonce.to_owned()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_body_cannot_write_into_its_envelope() {
+        for name in ["pk", "sk", "t", "v", "nonce"] {
+            let body = BTreeMap::from([(name, "x")]);
+            let item = Item::new(Kind::Org, Key::new("a", "b"), &body, &Place::nowhere());
+            assert!(matches!(item, Err(Error::Unstorable { .. })), "{name}");
+        }
+    }
+
+    #[test]
+    fn another_kind_or_version_is_corrupt_and_names_its_key() {
+        let body = BTreeMap::from([("name", "x")]);
+        let item = Item::new(Kind::Org, Key::new("O#1", "ORG"), &body, &Place::nowhere()).expect("an item");
+        let wrong_kind = decode::<BTreeMap<String, String>>(Kind::Token, item.attributes.clone());
+        assert!(matches!(wrong_kind, Err(Error::Corrupt { key, .. }) if key == "O#1 / ORG"));
+        let mut newer = item.attributes;
+        newer.insert("v".to_owned(), number(2));
+        assert!(matches!(decode::<serde::de::IgnoredAny>(Kind::Org, newer), Err(Error::Corrupt { .. })));
+    }
+}

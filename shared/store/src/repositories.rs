@@ -1,0 +1,53 @@
+//! Repositories and their settings, in table `orgs`.
+//!
+//! | pk | sk | gsi1 |
+//! |---|---|---|
+//! | `REPO#<repository>` | `REPO` | `O#<org>` / `REPO#<name>` |
+
+use quillon_core::id::{OrgId, RepositoryId};
+use quillon_core::org::Repository;
+
+use crate::item::{Item, Kind, Place, decode};
+use crate::keys::Key;
+use crate::page::{Page, Paged};
+use crate::read::Sort;
+use crate::{Result, Store};
+
+const PREFIX: &str = "REPO#";
+
+fn key(repository: RepositoryId) -> Key {
+    Key::new(format!("{PREFIX}{repository}"), "REPO")
+}
+
+fn place(org: OrgId, repository: &Repository) -> Place {
+    Place::in_gsi1(format!("O#{org}"), format!("{PREFIX}{}", repository.name))
+}
+
+impl Store {
+    /// A repository as it is now.
+    ///
+    /// # Errors
+    /// Transient, refused or corrupt.
+    pub async fn repository(&self, repository: RepositoryId) -> Result<Option<Repository>> {
+        let item = self.get("read a repository", &self.tables.orgs, &key(repository)).await?;
+        item.map(|item| decode(Kind::Repository, item)).transpose()
+    }
+
+    /// Saves a repository among those of an org, whatever was stored before: the last one to save wins.
+    ///
+    /// # Errors
+    /// Transient, refused or unstorable.
+    pub async fn save_repository(&self, org: OrgId, repository: &Repository) -> Result<()> {
+        let item = Item::new(Kind::Repository, key(repository.id), repository, &place(org, repository))?;
+        self.put("save a repository", &self.tables.orgs, item).await
+    }
+
+    /// The repositories of an org by name.
+    ///
+    /// # Errors
+    /// Transient, refused, corrupt, or an invalid cursor.
+    pub async fn repositories_of(&self, org: OrgId, page: &Page) -> Result<Paged<Repository>> {
+        let range = self.list_orgs("list repositories", format!("O#{org}"), Sort::Prefix(PREFIX));
+        self.page(&range, page).await?.try_map(|item| decode(Kind::Repository, item))
+    }
+}

@@ -1,0 +1,267 @@
+//! Writing: one item or many at once, under conditions, and never mistaking one's own success for somebody else's.
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::error::{Answer, Error, is_transient_code};
+use crate::item::{self, Item, Kind, Place};
+use crate::keys::{Key, string};
+use crate::read::pause;
+use crate::{Result, Store, Written};
+
+/// How often a write in conflict with somebody's transaction is tried before the caller has to.
+const CONFLICT_TRIES: u32 = 5;
+
+/// How often a read-change-write is begun again.
+const REWRITE_TRIES: u32 = 5;
+
+/// What must be true of the stored item for a write to happen.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Condition {
+    /// There is none.
+    Absent,
+    /// This attribute has this value.
+    Is(&'static str, AttributeValue),
+    /// There is none, or this attribute is at most this value.
+    AbsentOrAtMost(&'static str, AttributeValue),
+}
+
+impl Condition {
+    /// The item is the one that was read.
+    pub(crate) fn unchanged(nonce: &str) -> Self {
+        Self::Is("nonce", string(nonce))
+    }
+
+    fn parts(&self) -> (&'static str, Option<(&'static str, &AttributeValue)>) {
+        match self {
+            Self::Absent => ("attribute_not_exists(pk)", None),
+            Self::Is(name, value) => ("#c = :c", Some((name, value))),
+            Self::AbsentOrAtMost(name, value) => ("attribute_not_exists(pk) OR #c <= :c", Some((name, value))),
+        }
+    }
+}
+
+/// One part of a transaction.
+#[derive(Debug, Clone)]
+pub(crate) enum Action {
+    Put { table: String, item: Item, condition: Option<Condition> },
+    Delete { table: String, key: Key },
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Transacted {
+    /// All of it is stored.
+    Done,
+    /// None of it is stored, because the conditions of these parts did not hold.
+    Lost(Vec<usize>),
+}
+
+impl From<Transacted> for Written {
+    fn from(transacted: Transacted) -> Self {
+        match transacted {
+            Transacted::Done => Self::Done,
+            Transacted::Lost(_) => Self::Lost,
+        }
+    }
+}
+
+impl Store {
+    /// Replaces an item, whatever was there.
+    pub(crate) async fn put(&self, operation: &'static str, table: &str, item: Item) -> Result<()> {
+        // Without a condition there is nothing to lose.
+        self.send_put(operation, table, item, None).await.map(|_written| ())
+    }
+
+    /// Replaces an item if a condition holds.
+    pub(crate) async fn put_if(&self, operation: &'static str, table: &str, item: Item, condition: &Condition) -> Result<Written> {
+        self.send_put(operation, table, item, Some(condition)).await
+    }
+
+    async fn send_put(&self, operation: &'static str, table: &str, mut item: Item, condition: Option<&Condition>) -> Result<Written> {
+        let nonce = fresh_nonce();
+        item::sign(&mut item.attributes, &nonce);
+        let mut tries = 0;
+        loop {
+            let mut request = self.client.put_item().table_name(table).set_item(Some(item.attributes.clone()));
+            if let Some(condition) = condition {
+                let (expression, operand) = condition.parts();
+                request = request.condition_expression(expression).return_values_on_condition_check_failure(OnFailure::AllOld);
+                if let Some((name, value)) = operand {
+                    request = request.expression_attribute_names("#c", name).expression_attribute_values(":c", value.clone());
+                }
+            }
+            let error = match request.send().await {
+                Ok(_) => return Ok(Written::Done),
+                Err(error) => error,
+            };
+            match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failure)) => {
+                    let is_own = failure.item().and_then(item::nonce) == Some(nonce.as_str());
+                    return Ok(if is_own { Written::Done } else { Written::Lost });
+                }
+                Some(PutItemError::TransactionConflictException(_)) if tries < CONFLICT_TRIES => {
+                    tries += 1;
+                    pause(tries).await;
+                }
+                Some(_) | None => return Err(Error::from_sdk(operation, error)),
+            }
+        }
+    }
+
+    /// Deletes an item, if it is there.
+    pub(crate) async fn delete(&self, operation: &'static str, table: &str, key: &Key) -> Result<()> {
+        let answer = self.client.delete_item().table_name(table).set_key(Some(key.attributes())).send().await;
+        answer.map(|_| ()).map_err(|error| Error::from_sdk(operation, error))
+    }
+
+    /// Writes several items or none of them. At most 100, no item twice.
+    pub(crate) async fn transact(&self, operation: &'static str, actions: Vec<Action>) -> Result<Transacted> {
+        let nonce = fresh_nonce();
+        let parts: Vec<TransactWriteItem> = actions.into_iter().map(|action| part(action, &nonce)).collect::<Result<_>>()?;
+        let mut tries = 0;
+        loop {
+            // The nonce is the token too: DynamoDB answers a repetition within ten minutes with the first success.
+            let request = self.client.transact_write_items().set_transact_items(Some(parts.clone())).client_request_token(&nonce);
+            let error = match request.send().await {
+                Ok(_) => return Ok(Transacted::Done),
+                Err(error) => error,
+            };
+            let verdict = match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => judge(cancelled.cancellation_reasons(), &nonce),
+                Some(other) if other.code().is_some_and(is_transient_code) => Verdict::Again(other.to_string()),
+                Some(_) | None => return Err(Error::from_sdk(operation, error)),
+            };
+            match verdict {
+                Verdict::Own => return Ok(Transacted::Done),
+                Verdict::Lost(parts) => return Ok(Transacted::Lost(parts)),
+                Verdict::Again(reason) if tries == CONFLICT_TRIES => return Err(Error::transient(operation, reason)),
+                Verdict::Again(_) => {
+                    tries += 1;
+                    pause(tries).await;
+                }
+                Verdict::Refused(answer) => return Err(Error::Refused { operation, source: Box::new(answer) }),
+            }
+        }
+    }
+
+    /// Reads a value, changes it, and writes it if nobody was faster; begins again if somebody was.
+    ///
+    /// `change` gets the stored value and says what it shall be; with `None` nothing is written and the answer is `Lost`.
+    pub(crate) async fn rewrite<T: DeserializeOwned + Serialize>(
+        &self,
+        operation: &'static str,
+        table: &str,
+        kind: Kind,
+        key: &Key,
+        change: impl Fn(Option<T>) -> Option<(T, Place)>,
+    ) -> Result<Written> {
+        for _ in 0..REWRITE_TRIES {
+            let stored = self.get(operation, table, key).await?;
+            let condition = match stored.as_ref().map(item::nonce) {
+                None => Condition::Absent,
+                Some(Some(nonce)) => Condition::unchanged(nonce),
+                Some(None) => return Err(Error::corrupt(key, "it has no nonce")),
+            };
+            let stored = stored.map(|attributes| item::decode::<T>(kind, attributes)).transpose()?;
+            let Some((next, place)) = change(stored) else { return Ok(Written::Lost) };
+            let item = Item::new(kind, key.clone(), &next, &place)?;
+            match self.put_if(operation, table, item, &condition).await? {
+                Written::Done => return Ok(Written::Done),
+                Written::Lost => {}
+            }
+        }
+        Err(Error::transient(operation, format!("`{key}` changed {REWRITE_TRIES} times while it was being written")))
+    }
+}
+
+fn fresh_nonce() -> String {
+    Uuid::new_v4().to_string()
+}
+
+fn part(action: Action, nonce: &str) -> Result<TransactWriteItem> {
+    match action {
+        Action::Put { table, mut item, condition } => {
+            item::sign(&mut item.attributes, nonce);
+            let mut put = Put::builder().table_name(table).set_item(Some(item.attributes));
+            if let Some(condition) = condition {
+                let (expression, operand) = condition.parts();
+                put = put.condition_expression(expression).return_values_on_condition_check_failure(OnFailure::AllOld);
+                if let Some((name, value)) = operand {
+                    put = put.expression_attribute_names("#c", name).expression_attribute_values(":c", value.clone());
+                }
+            }
+            let put = put.build().map_err(|error| Error::unstorable(&item.key, error))?;
+            Ok(TransactWriteItem::builder().put(put).build())
+        }
+        Action::Delete { table, key } => {
+            let delete = Delete::builder().table_name(table).set_key(Some(key.attributes())).build();
+            let delete = delete.map_err(|error| Error::unstorable(&key, error))?;
+            Ok(TransactWriteItem::builder().delete(delete).build())
+        }
+    }
+}
+
+/// What a cancelled transaction means.
+#[derive(Debug)]
+enum Verdict {
+    /// It had succeeded before.
+    Own,
+    /// The conditions of these parts did not hold.
+    Lost(Vec<usize>),
+    /// Somebody else was at the same items, or it was throttled.
+    Again(String),
+    /// It can never succeed.
+    Refused(Answer),
+}
+
+fn judge(reasons: &[CancellationReason], nonce: &str) -> Verdict {
+    let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
+    if reasons.iter().any(|reason| failed(reason) && reason.item().and_then(item::nonce) == Some(nonce)) {
+        return Verdict::Own;
+    }
+    let lost: Vec<usize> = reasons.iter().enumerate().filter(|(_, reason)| failed(reason)).map(|(index, _)| index).collect();
+    if !lost.is_empty() {
+        return Verdict::Lost(lost);
+    }
+    let others: Vec<&CancellationReason> = reasons.iter().filter(|reason| !matches!(reason.code(), None | Some("None"))).collect();
+    let words: Vec<&str> = others.iter().filter_map(|reason| reason.code()).collect();
+    match others.iter().find(|reason| !reason.code().is_some_and(is_transient_code)) {
+        Some(reason) => Verdict::Refused(Answer {
+            code: reason.code().unwrap_or("no error code").to_owned(),
+            message: reason.message().unwrap_or("no message").to_owned(),
+        }),
+        None => Verdict::Again(format!("the transaction was cancelled: {}", words.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Attributes;
+
+    fn reason(code: &str, nonce: Option<&str>) -> CancellationReason {
+        let item = nonce.map(|nonce| Attributes::from([("nonce".to_owned(), string(nonce))]));
+        CancellationReason::builder().code(code).set_item(item).build()
+    }
+
+    #[test]
+    fn a_cancelled_transaction_is_judged_by_all_its_reasons() {
+        let none = || reason("None", None);
+        let failed = |nonce| reason("ConditionalCheckFailed", Some(nonce));
+        let conflict = || reason("TransactionConflict", None);
+        assert!(matches!(judge(&[none(), failed("mine")], "mine"), Verdict::Own));
+        assert!(matches!(judge(&[none(), failed("theirs"), conflict()], "mine"), Verdict::Lost(parts) if parts == [1]));
+        assert!(matches!(judge(&[failed("theirs"), failed("mine")], "mine"), Verdict::Own));
+        assert!(matches!(judge(&[none(), conflict()], "mine"), Verdict::Again(_)));
+        assert!(matches!(judge(&[conflict(), reason("ValidationError", None)], "mine"), Verdict::Refused(_)));
+        assert!(matches!(judge(&[], "mine"), Verdict::Again(_)));
+    }
+}

@@ -285,6 +285,8 @@ pub enum Event {
         lease: LeaseId,
         /// The result.
         report: Report,
+        /// The commit that was tested, where the agent got that far.
+        integration: Option<CommitSha>,
     },
     /// The holder gives it back unfinished, because it shuts down.
     Released {

@@ -50,7 +50,11 @@ impl Commit {
                 let latest = self.latest(&run.key);
                 !latest.is_empty() && latest.iter().all(|attempt| attempt.is_terminal())
             }
-            RunState::Conflict { .. } | RunState::NoModule | RunState::TooManyModules { .. } | RunState::ForkRefused => true,
+            RunState::Conflict { .. }
+            | RunState::NoModule
+            | RunState::TooManyModules { .. }
+            | RunState::ForkRefused
+            | RunState::Stopped { .. } => true,
         }
     }
 

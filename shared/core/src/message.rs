@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::hint::Hint;
-use crate::id::{CommitSha, InstallationId, OrgId, PullNumber, RepositoryId};
+use crate::id::{CommitSha, InstallationId, OrgId, RepositoryId};
 use crate::name::Ref;
 use crate::trust::Trust;
 
@@ -63,7 +63,7 @@ pub fn decode<M: DeserializeOwned>(body: &str) -> Result<Envelope<M>, Undecodabl
 pub enum EventMessage {
     /// A webhook arrived.
     Delivery(Hint),
-    /// Look at a ref again: mergeability was not known, or the head sweep found that it moved.
+    /// Look at a ref again: its mergeability was not known, or the head sweep found that it moved.
     Look {
         /// Under which installation.
         installation: InstallationId,
@@ -72,17 +72,6 @@ pub enum EventMessage {
         /// At which ref.
         #[serde(rename = "ref")]
         reference: Ref,
-    },
-    /// Look at a pull request again, counted so that GitHub is not asked for ever.
-    LookAtPull {
-        /// Under which installation.
-        installation: InstallationId,
-        /// In which repository.
-        repository: RepositoryId,
-        /// Which pull request.
-        number: PullNumber,
-        /// How often it was looked at for this head.
-        tries: u32,
     },
     /// Compare all heads of a repository with what the table knows.
     SweepHeads {

@@ -205,8 +205,11 @@ pub struct Enrolment {
 /// What GitHub last said about how much an installation may still ask.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateBudget {
-    /// Nothing is sent before this time.
+    /// Nothing is sent before this time, or nothing but final statuses.
     pub blocked_until: Timestamp,
+    /// Whether final statuses may be sent all the same: little is left, but not nothing.
+    #[serde(default)]
+    pub allows_final: bool,
 }
 
 /// The text of a token: `dag_<org>_<secret>`, of which the stock CLI reads the org's name.

@@ -100,6 +100,11 @@ pub enum RunState {
     },
     /// A fork's pull request on an instance that does not run forks.
     ForkRefused,
+    /// Its head went away before there was anything to stop.
+    Stopped {
+        /// Why.
+        cancel: Cancel,
+    },
 }
 
 /// What people see of a commit.
@@ -300,6 +305,7 @@ impl Run {
         let phase = match &self.state {
             RunState::Waiting { .. } => Some(Phase::Queued),
             RunState::Conflict { .. } | RunState::ForkRefused | RunState::TooManyModules { .. } => Some(Phase::Error),
+            RunState::Stopped { .. } => Some(Phase::Cancelled),
             RunState::NoModule => None,
             RunState::Open => overall(lines.iter().map(|line| line.phase)),
         };
@@ -322,6 +328,7 @@ impl Run {
             RunState::TooManyModules { found } => {
                 Some(format!("{found} modules in this commit, at most {} are run", crate::module::MAX_MODULES))
             }
+            RunState::Stopped { cancel } => Some(cancel.reason.to_string()),
             RunState::ForkRefused => Some("pull requests from forks are not run here (start with `--run-forks`)".to_owned()),
         }
     }

@@ -41,7 +41,7 @@ impl std::fmt::Display for Failure {
 /// When the Lambda runtime cannot be reached.
 pub async fn serve<M, F, A>(handle: F) -> Result<(), lambda_runtime::Error>
 where
-    M: DeserializeOwned,
+    M: DeserializeOwned + Clone + PartialEq,
     F: Fn(Envelope<M>) -> A,
     A: Future<Output = Result<(), Failure>>,
 {
@@ -58,7 +58,7 @@ where
 /// When the Lambda runtime cannot be reached.
 pub async fn serve_or_schedule<M, F, A, S, B>(handle: F, tick: S) -> Result<(), lambda_runtime::Error>
 where
-    M: DeserializeOwned,
+    M: DeserializeOwned + Clone + PartialEq,
     F: Fn(Envelope<M>) -> A,
     A: Future<Output = Result<(), Failure>>,
     S: Fn(String) -> B,
@@ -85,10 +85,11 @@ where
 /// Handles a batch and names the messages that failed.
 ///
 /// Messages of one FIFO group run one after the other, and stop at the group's first failure; everything else runs side by
-/// side. A panic fails its message only.
+/// side. A panic fails its message only. Equal messages of one group that arrive together are one: a message is a hint to
+/// look, and one look serves them all.
 pub async fn drain<M, F, A>(event: SqsEvent, handle: &F) -> SqsBatchResponse
 where
-    M: DeserializeOwned,
+    M: DeserializeOwned + Clone + PartialEq,
     F: Fn(Envelope<M>) -> A,
     A: Future<Output = Result<(), Failure>>,
 {
@@ -118,24 +119,25 @@ where
 
 async fn in_order<M, F, A>(records: Vec<SqsMessage>, handle: &F) -> Vec<String>
 where
-    M: DeserializeOwned,
+    M: DeserializeOwned + Clone + PartialEq,
     F: Fn(Envelope<M>) -> A,
     A: Future<Output = Result<(), Failure>>,
 {
     let mut failed = Vec::new();
+    let mut seen = Vec::new();
     for record in records {
         let id = record.message_id.clone().unwrap_or_default();
         // What follows a failure in its group would overtake it.
-        if !failed.is_empty() || !succeeds(&record, handle).await {
+        if !failed.is_empty() || !succeeds(&record, handle, &mut seen).await {
             failed.push(id);
         }
     }
     failed
 }
 
-async fn succeeds<M, F, A>(record: &SqsMessage, handle: &F) -> bool
+async fn succeeds<M, F, A>(record: &SqsMessage, handle: &F, seen: &mut Vec<M>) -> bool
 where
-    M: DeserializeOwned,
+    M: DeserializeOwned + Clone + PartialEq,
     F: Fn(Envelope<M>) -> A,
     A: Future<Output = Result<(), Failure>>,
 {
@@ -149,6 +151,10 @@ where
             return false;
         }
     };
+    if seen.contains(&envelope.message) {
+        return true;
+    }
+    seen.push(envelope.message.clone());
     let outcome = AssertUnwindSafe(handle(envelope).instrument(span.clone())).catch_unwind().await;
     match outcome {
         Ok(Ok(())) => true,
@@ -205,6 +211,19 @@ mod tests {
             message("rubbish", "{}", None),
         ];
         assert_eq!(failed(records).await, ["bad", "panics", "rubbish"]);
+    }
+
+    #[tokio::test]
+    async fn equal_hints_of_one_group_are_handled_once() {
+        let mut event = SqsEvent::default();
+        event.records = (0..3).map(|number| message(&format!("m{number}"), &admit("ok"), Some("a"))).collect();
+        let handled = std::sync::atomic::AtomicUsize::new(0);
+        let handle = async |_: Envelope<DispatchMessage>| {
+            handled.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok(())
+        };
+        assert!(drain(event, &handle).await.batch_item_failures.is_empty());
+        assert_eq!(handled.into_inner(), 1);
     }
 
     #[tokio::test]

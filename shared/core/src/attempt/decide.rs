@@ -68,11 +68,12 @@ pub fn decide(attempt: &Attempt, event: &Event, now: Timestamp) -> Decision {
             // `due_at` stays: it is an index key, and the tick that comes at it looks at the lease again.
             change(attempt, state, attempt.due_at, vec![])
         }
-        (AttemptState::Running { lease, started_at, cancel }, Event::Reported { lease: holder, report }) => {
+        (AttemptState::Running { lease, started_at, cancel }, Event::Reported { lease: holder, report, integration }) => {
             if lease.id != *holder {
                 return keep(attempt);
             }
-            accept(attempt, *holder, *started_at, cancel.as_ref(), report, now)
+            let tested = Attempt { integration: integration.clone(), ..attempt.clone() };
+            accept(&tested, *holder, *started_at, cancel.as_ref(), report, now)
         }
         (AttemptState::Running { lease, cancel, .. }, Event::Released { lease: holder }) => {
             if lease.id != *holder {

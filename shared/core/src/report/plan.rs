@@ -24,6 +24,8 @@ pub struct Post {
     pub status: Status,
     /// The context to post it in: another one once GitHub takes no more in the first.
     pub posted_context: String,
+    /// How many statuses the context has so far.
+    pub posts_before: u32,
 }
 
 /// What is due for one commit.
@@ -83,7 +85,7 @@ pub fn plan(desired: &BTreeMap<String, Status>, ledger: &BTreeMap<String, Ledger
 
 fn post(status: &Status, told: Option<&LedgerEntry>) -> Option<Post> {
     let Some(told) = told else {
-        return Some(Post { status: status.clone(), posted_context: status.context.clone() });
+        return Some(Post { status: status.clone(), posted_context: status.context.clone(), posts_before: 0 });
     };
     let is_same = told.state == status.state && told.description == status.description;
     let is_spent = told.posts >= LAST_POSTS && !told.is_full && !status.state.is_terminal();
@@ -91,7 +93,7 @@ fn post(status: &Status, told: Option<&LedgerEntry>) -> Option<Post> {
         return None;
     }
     let posted_context = if told.is_full { format!("{}#2", status.context) } else { status.context.clone() };
-    Some(Post { status: status.clone(), posted_context })
+    Some(Post { status: status.clone(), posted_context, posts_before: told.posts })
 }
 
 fn check_name<'a>(attempt: &&'a Attempt) -> Option<&'a CheckName> {
@@ -151,7 +153,7 @@ fn render(attempt: &Attempt) -> (StatusState, String) {
 fn aggregate(commit: &Commit, links: &Links) -> Option<Status> {
     let all: Vec<(&Run, Vec<&Attempt>)> =
         commit.runs.iter().filter(|run| run.state != RunState::NoModule).map(|run| (run, commit.latest(&run.key))).collect();
-    let speaking: Vec<&(&Run, Vec<&Attempt>)> = all.iter().filter(|(_, latest)| !is_run_replaced(latest)).collect();
+    let speaking: Vec<&(&Run, Vec<&Attempt>)> = all.iter().filter(|(run, latest)| !is_run_replaced(run, latest)).collect();
     // A commit of which everything was replaced says so with its newest run.
     let chosen: Vec<&(&Run, Vec<&Attempt>)> = if speaking.is_empty() { all.last().into_iter().collect() } else { speaking };
     let (newest, _) = chosen.last()?;
@@ -175,8 +177,17 @@ fn aggregate(commit: &Commit, links: &Links) -> Option<Status> {
     Some(Status { context: AGGREGATE.to_owned(), state, description: description(&text), target_url, rank })
 }
 
-fn is_run_replaced(latest: &[&Attempt]) -> bool {
-    latest.iter().any(|attempt| attempt.is_terminal() && attempt.cancel().is_some_and(is_replaced))
+fn is_run_replaced(run: &Run, latest: &[&Attempt]) -> bool {
+    let is_stopped = match &run.state {
+        RunState::Stopped { cancel } => is_replaced(cancel),
+        RunState::Waiting { .. }
+        | RunState::Open
+        | RunState::Conflict { .. }
+        | RunState::NoModule
+        | RunState::TooManyModules { .. }
+        | RunState::ForkRefused => false,
+    };
+    is_stopped || latest.iter().any(|attempt| attempt.is_terminal() && attempt.cancel().is_some_and(is_replaced))
 }
 
 fn verdict(runs: &[&(&Run, Vec<&Attempt>)], attempts: &[&Attempt]) -> String {

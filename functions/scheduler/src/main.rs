@@ -1,0 +1,17 @@
+//! The Lambda shell of the scheduler.
+
+use quillon_runtime::{Clock, Error, Settings};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let sdk = quillon_runtime::init().await;
+    let deps = quillon_scheduler::Deps::new(&Settings::from_env(), &sdk, Clock::system())?;
+    quillon_runtime::serve_or_schedule(
+        |message| quillon_scheduler::handle(&deps, message),
+        |schedule| {
+            let deps = &deps;
+            async move { quillon_scheduler::on_schedule(deps, &schedule).await }
+        },
+    )
+    .await
+}

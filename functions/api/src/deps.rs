@@ -1,0 +1,109 @@
+//! What the handler works with, and the settings that say where it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use jiff::Timestamp;
+use quillon_core::id::AppId;
+use quillon_github::{App, AppSlot};
+use quillon_queue::{QueueUrls, Queues};
+use quillon_runtime::{Clock, Settings, SettingsError};
+use quillon_secrets::{InstanceKey, Secrets};
+use quillon_store::{Store, Tables};
+use quillon_workflow::Workflow;
+
+use crate::error::ApiError;
+use crate::graphql::Forge;
+
+/// Longest that a request for work is held: below the 30 seconds after which an HTTP API gives up.
+const DEFAULT_LEASE_WAIT_MS: u64 = 15_000;
+
+/// Everything that a request needs; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    /// The tables.
+    pub store: Store,
+    /// The queues: where agents wait for work.
+    pub queues: Queues,
+    /// The write path.
+    pub workflow: Workflow,
+    /// The instance's secrets.
+    pub secrets: Secrets,
+    /// The GitHub App, made once its key is known.
+    pub github: Arc<AppSlot>,
+    /// The clock.
+    pub clock: Clock,
+    /// Plain settings.
+    pub options: Arc<Options>,
+}
+
+/// Plain settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Base URL of the forge's pages and of git over HTTP, without a slash at its end.
+    pub github_url: String,
+    /// The same forge as references name it.
+    pub forge: Forge,
+    /// Longest that a request for work is held.
+    pub lease_wait: Duration,
+    /// How often an agent renews its lease, in seconds.
+    pub heartbeat_s: u32,
+    /// ARN of the secret that keys are derived from.
+    pub session_secret_arn: String,
+    /// ARN of the secret with the GitHub App's key.
+    pub github_app_secret_arn: String,
+}
+
+impl Deps {
+    /// Reads the settings and makes the clients. Nothing is sent.
+    ///
+    /// # Errors
+    /// Every missing or bad setting in one.
+    pub fn new(settings: &Settings, sdk: &SdkConfig, clock: Clock) -> Result<Self, SettingsError> {
+        let mut read = settings.reader();
+        let tables =
+            Tables { orgs: read.required("TABLE_ORGS"), modules: read.required("TABLE_MODULES"), checks: read.required("TABLE_CHECKS") };
+        let urls = QueueUrls {
+            events: None,
+            dispatch: Some(read.required("QUEUE_DISPATCH_URL")),
+            status: Some(read.required("QUEUE_STATUS_URL")),
+            offers: Some(read.required("QUEUE_OFFERS_URL")),
+        };
+        let api_url = read.required("QUILLON_GITHUB_API_URL");
+        let github_url = read.required("QUILLON_GITHUB_URL").trim_end_matches('/').to_owned();
+        let app_id = read.required_parsed("QUILLON_GITHUB_APP_ID", AppId(0));
+        let heartbeat_s = u32::try_from(quillon_core::attempt::HEARTBEAT.as_secs()).unwrap_or(20);
+        let options = Options {
+            forge: Forge::of_url(&github_url),
+            github_url: github_url.clone(),
+            lease_wait: Duration::from_millis(read.parsed("QUILLON_LEASE_WAIT_MS", DEFAULT_LEASE_WAIT_MS)),
+            heartbeat_s: read.parsed("QUILLON_HEARTBEAT_S", heartbeat_s),
+            session_secret_arn: read.required("SESSION_SECRET_ARN"),
+            github_app_secret_arn: read.required("GITHUB_APP_SECRET_ARN"),
+        };
+        read.finish()?;
+        let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), tables);
+        let queues = Queues::new(aws_sdk_sqs::Client::new(sdk), urls);
+        Ok(Self {
+            workflow: Workflow { store: store.clone(), queues: queues.clone() },
+            store,
+            queues,
+            secrets: Secrets::new(aws_sdk_secretsmanager::Client::new(sdk)),
+            github: Arc::new(AppSlot::new(api_url, github_url, app_id)),
+            clock,
+            options: Arc::new(options),
+        })
+    }
+
+    /// The key that job tokens and the operator's key are derived from.
+    pub(crate) async fn instance_key(&self, now: Timestamp) -> Result<InstanceKey, ApiError> {
+        Ok(self.secrets.instance_key(&self.options.session_secret_arn, now).await?)
+    }
+
+    /// The GitHub App.
+    pub(crate) async fn github_app(&self, now: Timestamp) -> Result<App, ApiError> {
+        let secret = self.secrets.github_app(&self.options.github_app_secret_arn, now).await?;
+        Ok(self.github.app(&secret.private_key)?)
+    }
+}

@@ -1,0 +1,105 @@
+//! Changing: running checks again, and stopping them.
+
+use std::collections::BTreeMap;
+
+use async_graphql::{Context, ID, Object};
+use quillon_core::attempt::{Attempt, CancelReason, MAX_CHECKS};
+use quillon_core::id::AttemptId;
+use quillon_core::name::RepositoryName;
+use quillon_core::org::Scope;
+use quillon_core::run::RunKey;
+
+use super::error::Failure;
+use super::nodes;
+use super::types::Check;
+use crate::Deps;
+use crate::credential::{Caller, OrgAccess, shorten};
+use crate::error::ApiError;
+
+/// Where mutations begin.
+pub(crate) struct Mutation;
+
+#[Object]
+impl Mutation {
+    /// Runs checks again at the commit that they ran on. Those that are still queued or running, and those that were run
+    /// again since, are left out of the answer.
+    async fn rerun_checks(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose checks they are.")] org: ID,
+        #[graphql(desc = "At most 512.")] check_ids: Vec<ID>,
+        #[graphql(desc = "Whether no state of earlier runs may be reused.")] clean_slate: Option<bool>,
+    ) -> Result<Vec<Check>, Failure> {
+        let deps = context.data_unchecked::<Deps>();
+        let (access, ids) = chosen(context, &org, &check_ids).await?;
+        let caller = context.data_unchecked::<Caller>();
+        let made = deps.workflow.rerun(&ids, caller.name(), clean_slate.unwrap_or(false), deps.clock.now()).await?;
+        checks(deps, &access, &made).await
+    }
+
+    /// Runs the failed load of a module again, and after it the checks that it finds.
+    async fn rerun_load(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose check it is.")] org: ID,
+        #[graphql(desc = "The load.")] check_id: ID,
+    ) -> Result<Check, Failure> {
+        let deps = context.data_unchecked::<Deps>();
+        let (access, ids) = chosen(context, &org, std::slice::from_ref(&check_id)).await?;
+        let caller = context.data_unchecked::<Caller>();
+        let unknown = || ApiError::NotFound(format!("no check `{}` in `{}`", shorten(&check_id), access.org().name));
+        let id = *ids.first().ok_or_else(unknown)?;
+        let made = deps.workflow.rerun_load(id, caller.name(), deps.clock.now()).await?;
+        Ok(checks(deps, &access, &[made]).await?.pop().ok_or_else(unknown)?)
+    }
+
+    /// Stops checks that are queued or running; those that are over are left out of the answer.
+    async fn cancel_checks(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose checks they are.")] org: ID,
+        #[graphql(desc = "At most 512.")] check_ids: Vec<ID>,
+    ) -> Result<Vec<Check>, Failure> {
+        let deps = context.data_unchecked::<Deps>();
+        let (access, ids) = chosen(context, &org, &check_ids).await?;
+        let reason = CancelReason::Requested { by: context.data_unchecked::<Caller>().name().to_owned() };
+        let stopped = deps.workflow.cancel(&ids, &reason, deps.clock.now()).await?;
+        checks(deps, &access, &stopped).await
+    }
+}
+
+/// The org and the checks that a mutation is about, once it is certain that the caller may change them.
+async fn chosen(context: &Context<'_>, org: &ID, check_ids: &[ID]) -> Result<(OrgAccess, Vec<AttemptId>), Failure> {
+    let caller = context.data_unchecked::<Caller>();
+    caller.require(Scope::ChecksRerun)?;
+    let deps = context.data_unchecked::<Deps>();
+    if check_ids.len() > MAX_CHECKS {
+        return Err(
+            ApiError::Unprocessable(format!("{} checks at once, at most {MAX_CHECKS} are taken: send fewer", check_ids.len())).into()
+        );
+    }
+    let unknown = || ApiError::NotFound(format!("no org `{}`", shorten(org)));
+    let id = org.parse().map_err(|_| unknown())?;
+    let access = caller.org(deps, id).await?.ok_or_else(unknown)?;
+    let texts: Vec<String> = check_ids.iter().map(|id| id.0.clone()).collect();
+    // Every id is looked up before anything is changed: a foreign one among them stops the whole.
+    let ids = access.attempts(deps, &texts).await?.iter().map(|attempt| attempt.id).collect();
+    Ok((access, ids))
+}
+
+/// Attempts as the API shows them.
+async fn checks(deps: &Deps, access: &OrgAccess, attempts: &[Attempt]) -> Result<Vec<Check>, Failure> {
+    let mut names: BTreeMap<&RunKey, RepositoryName> = BTreeMap::new();
+    let mut checks = Vec::with_capacity(attempts.len());
+    for attempt in attempts.iter().filter(|attempt| attempt.org == access.org().id) {
+        let key = &attempt.key.run;
+        if !names.contains_key(key) {
+            let missing = || ApiError::Internal { cause: format!("attempt `{}` has no run", attempt.id) };
+            names.insert(key, deps.store.run(key).await?.ok_or_else(missing)?.repository_name);
+        }
+        if let Some(name) = names.get(key) {
+            checks.push(Check::new(&deps.options.forge, name, &key.commit.sha, &nodes::line(attempt)));
+        }
+    }
+    Ok(checks)
+}

@@ -1,0 +1,53 @@
+//! Orgs: the list of them, and how much of one runs at once.
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use quillon_core::org::Org;
+use quillon_store::Written;
+use serde::{Deserialize, Serialize};
+
+use super::{org_named, page_of_query};
+use crate::Deps;
+use crate::body::{self, SMALL};
+use crate::error::ApiError;
+
+/// Highest concurrency that can be set.
+const MAX_CONCURRENCY: u32 = 10_000;
+
+/// Changes an org.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeOrg {
+    /// Most attempts that run at once.
+    pub concurrency: u32,
+}
+
+/// A part of the list of orgs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrgList {
+    /// By name.
+    pub orgs: Vec<Org>,
+    /// What to send as `after` for the next part; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+pub(super) async fn list(deps: &Deps, request: &Request<Bytes>) -> Result<Response<Bytes>, ApiError> {
+    let page = deps.store.orgs(&page_of_query(request)?).await?;
+    Ok(quillon_runtime::json(StatusCode::OK, &OrgList { orgs: page.items, next: page.next }))
+}
+
+pub(super) async fn change(deps: &Deps, request: &Request<Bytes>, name: &str) -> Result<Response<Bytes>, ApiError> {
+    let wanted: ChangeOrg = body::json(request, SMALL)?;
+    if !(1..=MAX_CONCURRENCY).contains(&wanted.concurrency) {
+        return Err(ApiError::Unprocessable(format!("`concurrency` is a number from 1 to {MAX_CONCURRENCY}")));
+    }
+    let org = Org { concurrency: wanted.concurrency, ..org_named(deps, name).await? };
+    match deps.store.save_org(&org).await? {
+        Written::Done => {}
+        Written::Lost => return Err(ApiError::Conflict("the org was changed by somebody else: try again".to_owned())),
+    }
+    // More room may let waiting checks start.
+    deps.queues.send_dispatch(org.id, "operator").await?;
+    Ok(quillon_runtime::json(StatusCode::OK, &org))
+}

@@ -102,7 +102,7 @@ impl Store {
             return Ok(None);
         }
         let taken = enrolment_item(hash, &enrolment, true)?;
-        let written = self.put_if("take an enrolment", &self.tables.orgs, taken, &Condition::unchanged(&nonce)).await?;
+        let written = self.put_if("take an enrolment", &self.tables.orgs, taken, &Condition::Unchanged(nonce)).await?;
         Ok(written.is_done().then_some(enrolment))
     }
 }

@@ -282,7 +282,7 @@ mod tests {
     fn keys_of_attempts_read_back() {
         for (module, task, lane) in [
             (".", "load", "trusted:head"),
-            ("a#b/ü %c", "check:go:lint#1", "fork:into:release%2F1%231"),
+            ("a#b/ü %c", "check:go:lint#1", "fork:into:release/1%231"),
             ("ci", "check:x", "trusted:queue:main"),
         ] {
             let attempt = attempt_key(module, task, lane);

@@ -98,7 +98,7 @@ impl Error {
     }
 }
 
-/// What DynamoDB answered.
+/// What the table answered.
 #[derive(Debug, thiserror::Error)]
 #[error("{code}: {message}")]
 pub(crate) struct Answer {

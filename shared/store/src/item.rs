@@ -1,4 +1,4 @@
-//! The envelope that every stored item has, around the fields of its domain value.
+//! The envelope that every stored item has, around its domain value.
 //!
 //! | attribute | what it is |
 //! |---|---|
@@ -6,10 +6,9 @@
 //! | `t` | what the item is, a [`Kind`] |
 //! | `v` | version of its form, [`VERSION`] |
 //! | `nonce` | random, fresh with every write: recognises one's own write, and that an item has changed |
-//! | `ttl` | epoch seconds after which DynamoDB may delete it, on items that expire |
+//! | `ttl` | epoch seconds after which the table may delete it, on items that expire |
+//! | `body` | the domain value as serde writes it; apart, so that its fields and the envelope never meet |
 //! | `gsi1pk`, `gsi1sk`, `gsi2pk`, `gsi2sk`, `due_pk`, `due_at` | keys of the indexes, where the item is in them |
-//!
-//! All other attributes are the fields of the domain value as serde writes them, without those that are null.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -23,6 +22,9 @@ use crate::keys::{Attributes, Key, number, string, text};
 
 /// The version of the form that this build writes and reads.
 const VERSION: &str = "1";
+
+/// The attribute of the domain value.
+pub(crate) const BODY: &str = "body";
 
 /// The only partition of the due index.
 pub(crate) const DUE: &str = "DUE";
@@ -113,17 +115,9 @@ pub(crate) struct Item {
 impl Item {
     /// Wraps a domain value.
     pub(crate) fn new(kind: Kind, key: Key, body: &impl Serialize, place: &Place) -> Result<Self> {
-        let body: Attributes = serde_dynamo::aws_sdk_dynamodb_1::to_item(body).map_err(|error| Error::unstorable(&key, error))?;
+        let body = serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(body).map_err(|error| Error::unstorable(&key, error))?;
         let mut attributes = envelope(kind, &key, place);
-        for (name, value) in body {
-            if value.is_null() {
-                continue;
-            }
-            if name == "nonce" || attributes.contains_key(&name) {
-                return Err(Error::unstorable(&key, format!("its field `{name}` is an attribute of the envelope")));
-            }
-            attributes.insert(name, value);
-        }
+        attributes.insert(BODY.to_owned(), body);
         Ok(Self { key, attributes })
     }
 }
@@ -151,7 +145,7 @@ fn envelope(kind: Kind, key: &Key, place: &Place) -> Attributes {
 }
 
 /// The domain value of an item.
-pub(crate) fn decode<T: DeserializeOwned>(kind: Kind, attributes: Attributes) -> Result<T> {
+pub(crate) fn decode<T: DeserializeOwned>(kind: Kind, mut attributes: Attributes) -> Result<T> {
     let key = Key::of(&attributes).unwrap_or_else(|| Key::new("?", "?"));
     let found = text(&attributes, "t").unwrap_or("nothing");
     if found != kind.word() {
@@ -161,10 +155,11 @@ pub(crate) fn decode<T: DeserializeOwned>(kind: Kind, attributes: Attributes) ->
     if version != VERSION {
         return Err(Error::corrupt(&key, format!("its version is {version}, this build reads {VERSION}")));
     }
-    serde_dynamo::aws_sdk_dynamodb_1::from_item(attributes).map_err(|error| Error::corrupt(&key, error))
+    let Some(body) = attributes.remove(BODY) else { return Err(Error::corrupt(&key, "it has no body")) };
+    serde_dynamo::aws_sdk_dynamodb_1::from_attribute_value(body).map_err(|error| Error::corrupt(&key, error))
 }
 
-/// Whether an item has outlived its `ttl`: DynamoDB deletes such items only days later.
+/// Whether an item has outlived its `ttl`: the table deletes such items only days later.
 pub(crate) fn is_expired(attributes: &Attributes, now: Timestamp) -> bool {
     let ttl = attributes.get("ttl").and_then(|value| value.as_n().ok()).and_then(|seconds| seconds.parse::<i64>().ok());
     ttl.is_some_and(|seconds| seconds <= now.as_second())
@@ -186,15 +181,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn a_body_cannot_write_into_its_envelope() {
-        for name in ["pk", "sk", "t", "v", "nonce"] {
-            let body = BTreeMap::from([(name, "x")]);
-            let item = Item::new(Kind::Org, Key::new("a", "b"), &body, &Place::nowhere());
-            assert!(matches!(item, Err(Error::Unstorable { .. })), "{name}");
-        }
-    }
-
-    #[test]
     fn another_kind_or_version_is_corrupt_and_names_its_key() {
         let body = BTreeMap::from([("name", "x")]);
         let item = Item::new(Kind::Org, Key::new("O#1", "ORG"), &body, &Place::nowhere()).expect("an item");
@@ -202,6 +188,6 @@ mod tests {
         assert!(matches!(wrong_kind, Err(Error::Corrupt { key, .. }) if key == "O#1 / ORG"));
         let mut newer = item.attributes;
         newer.insert("v".to_owned(), number(2));
-        assert!(matches!(decode::<serde::de::IgnoredAny>(Kind::Org, newer), Err(Error::Corrupt { .. })));
+        assert!(matches!(decode::<BTreeMap<String, String>>(Kind::Org, newer), Err(Error::Corrupt { .. })));
     }
 }

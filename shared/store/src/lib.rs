@@ -1,4 +1,4 @@
-//! The tables of Quillon over DynamoDB: one file per aggregate, each with its key layout, and one way to read and write.
+//! The tables of Quillon over `aws-sdk-dynamodb`: one file per aggregate, each with its key layout, and one way to read and write.
 //!
 //! Every item has the same envelope ([`item`]). Every conditional write carries a fresh nonce and, when its condition fails,
 //! looks for that nonce in the item that was in its way: the SDK repeats requests whose answer was lost, and such a

@@ -2,9 +2,10 @@
 //!
 //! | pk | sk | gsi1 |
 //! |---|---|---|
-//! | `REPO#<repository>` | `REPO` | `O#<org>` / `REPO#<name>` |
+//! | `REPO#<repository>` | `REPO` | `O#<org>` / `REPO#<name in lower case>` |
 
 use quillon_core::id::{OrgId, RepositoryId};
+use quillon_core::name::RepositoryName;
 use quillon_core::org::Repository;
 
 use crate::item::{Item, Kind, Place, decode};
@@ -15,12 +16,20 @@ use crate::{Result, Store};
 
 const PREFIX: &str = "REPO#";
 
+/// Most repositories of one name that are looked at.
+const MAX_NAMESAKES: usize = 10;
+
 fn key(repository: RepositoryId) -> Key {
     Key::new(format!("{PREFIX}{repository}"), "REPO")
 }
 
 fn place(org: OrgId, repository: &Repository) -> Place {
-    Place::in_gsi1(format!("O#{org}"), format!("{PREFIX}{}", repository.name))
+    Place::in_gsi1(format!("O#{org}"), sort(&repository.name))
+}
+
+/// GitHub does not tell the cases of a name apart, and people do not write them alike.
+fn sort(name: &RepositoryName) -> String {
+    format!("{PREFIX}{}", name.to_string().to_ascii_lowercase())
 }
 
 impl Store {
@@ -40,6 +49,18 @@ impl Store {
     pub async fn save_repository(&self, org: OrgId, repository: &Repository) -> Result<()> {
         let item = Item::new(Kind::Repository, key(repository.id), repository, &place(org, repository))?;
         self.put("save a repository", &self.tables.orgs, item).await
+    }
+
+    /// The repository of an org that has this name today, whatever the case of its letters. Of several, which can only be
+    /// leftovers of a name that moved on, the one that still takes part.
+    ///
+    /// # Errors
+    /// Transient, refused or corrupt.
+    pub async fn repository_by_name(&self, org: OrgId, name: &RepositoryName) -> Result<Option<Repository>> {
+        let range = self.list_orgs("find a repository by its name", format!("O#{org}"), Sort::Is(sort(name)));
+        let items = self.range(&range, Some(MAX_NAMESAKES)).await?;
+        let found = items.into_iter().map(|item| decode(Kind::Repository, item)).collect::<Result<Vec<Repository>>>()?;
+        Ok(found.iter().find(|repository| repository.is_enabled).or(found.first()).cloned())
     }
 
     /// The repositories of an org by name.

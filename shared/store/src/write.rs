@@ -1,5 +1,7 @@
 //! Writing: one item or many at once, under conditions, and never mistaking one's own success for somebody else's.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -11,8 +13,8 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::error::{Answer, Error, is_transient_code};
-use crate::item::{self, Item, Kind, Place};
-use crate::keys::{Key, string};
+use crate::item::{self, BODY, Item, Kind, Place};
+use crate::keys::{Attributes, Key, string};
 use crate::read::pause;
 use crate::{Result, Store, Written};
 
@@ -27,23 +29,33 @@ const REWRITE_TRIES: u32 = 5;
 pub(crate) enum Condition {
     /// There is none.
     Absent,
-    /// This attribute has this value.
+    /// It is the one that was read, with this nonce.
+    Unchanged(String),
+    /// This field of its value is equal.
     Is(&'static str, AttributeValue),
-    /// There is none, or this attribute is at most this value.
+    /// There is none, or this field of its value is at most this.
     AbsentOrAtMost(&'static str, AttributeValue),
 }
 
-impl Condition {
-    /// The item is the one that was read.
-    pub(crate) fn unchanged(nonce: &str) -> Self {
-        Self::Is("nonce", string(nonce))
-    }
+/// A condition in the words of a request.
+struct Expression {
+    text: &'static str,
+    names: HashMap<String, String>,
+    values: Attributes,
+}
 
-    fn parts(&self) -> (&'static str, Option<(&'static str, &AttributeValue)>) {
+impl Condition {
+    /// See <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html>.
+    fn expression(&self) -> Expression {
+        let field = |name: &str| HashMap::from([("#body".to_owned(), BODY.to_owned()), ("#field".to_owned(), name.to_owned())]);
+        let value = |value: &AttributeValue| Attributes::from([(":value".to_owned(), value.clone())]);
         match self {
-            Self::Absent => ("attribute_not_exists(pk)", None),
-            Self::Is(name, value) => ("#c = :c", Some((name, value))),
-            Self::AbsentOrAtMost(name, value) => ("attribute_not_exists(pk) OR #c <= :c", Some((name, value))),
+            Self::Absent => Expression { text: "attribute_not_exists(pk)", names: HashMap::new(), values: Attributes::new() },
+            Self::Unchanged(nonce) => Expression { text: "nonce = :value", names: HashMap::new(), values: value(&string(nonce)) },
+            Self::Is(name, wanted) => Expression { text: "#body.#field = :value", names: field(name), values: value(wanted) },
+            Self::AbsentOrAtMost(name, most) => {
+                Expression { text: "attribute_not_exists(pk) OR #body.#field <= :value", names: field(name), values: value(most) }
+            }
         }
     }
 }
@@ -92,11 +104,12 @@ impl Store {
         loop {
             let mut request = self.client.put_item().table_name(table).set_item(Some(item.attributes.clone()));
             if let Some(condition) = condition {
-                let (expression, operand) = condition.parts();
-                request = request.condition_expression(expression).return_values_on_condition_check_failure(OnFailure::AllOld);
-                if let Some((name, value)) = operand {
-                    request = request.expression_attribute_names("#c", name).expression_attribute_values(":c", value.clone());
-                }
+                let expression = condition.expression();
+                request = request
+                    .condition_expression(expression.text)
+                    .set_expression_attribute_names(some(expression.names))
+                    .set_expression_attribute_values(some(expression.values))
+                    .return_values_on_condition_check_failure(OnFailure::AllOld);
             }
             let error = match request.send().await {
                 Ok(_) => return Ok(Written::Done),
@@ -167,7 +180,7 @@ impl Store {
             let stored = self.get(operation, table, key).await?;
             let condition = match stored.as_ref().map(item::nonce) {
                 None => Condition::Absent,
-                Some(Some(nonce)) => Condition::unchanged(nonce),
+                Some(Some(nonce)) => Condition::Unchanged(nonce.to_owned()),
                 Some(None) => return Err(Error::corrupt(key, "it has no nonce")),
             };
             let stored = stored.map(|attributes| item::decode::<T>(kind, attributes)).transpose()?;
@@ -182,6 +195,11 @@ impl Store {
     }
 }
 
+/// A map, unless it is empty: requests refuse empty ones.
+fn some<V>(map: HashMap<String, V>) -> Option<HashMap<String, V>> {
+    (!map.is_empty()).then_some(map)
+}
+
 fn fresh_nonce() -> String {
     Uuid::new_v4().to_string()
 }
@@ -192,11 +210,12 @@ fn part(action: Action, nonce: &str) -> Result<TransactWriteItem> {
             item::sign(&mut item.attributes, nonce);
             let mut put = Put::builder().table_name(table).set_item(Some(item.attributes));
             if let Some(condition) = condition {
-                let (expression, operand) = condition.parts();
-                put = put.condition_expression(expression).return_values_on_condition_check_failure(OnFailure::AllOld);
-                if let Some((name, value)) = operand {
-                    put = put.expression_attribute_names("#c", name).expression_attribute_values(":c", value.clone());
-                }
+                let expression = condition.expression();
+                put = put
+                    .condition_expression(expression.text)
+                    .set_expression_attribute_names(some(expression.names))
+                    .set_expression_attribute_values(some(expression.values))
+                    .return_values_on_condition_check_failure(OnFailure::AllOld);
             }
             let put = put.build().map_err(|error| Error::unstorable(&item.key, error))?;
             Ok(TransactWriteItem::builder().put(put).build())
@@ -245,7 +264,6 @@ fn judge(reasons: &[CancellationReason], nonce: &str) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Attributes;
 
     fn reason(code: &str, nonce: Option<&str>) -> CancellationReason {
         let item = nonce.map(|nonce| Attributes::from([("nonce".to_owned(), string(nonce))]));

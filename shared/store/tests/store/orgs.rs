@@ -1,0 +1,185 @@
+//! Orgs and what belongs to them.
+
+use quillon_core::id::{AgentId, InstallationId, RepositoryId, TokenId};
+use quillon_core::org::{Agent, Enrolment, Installation, Org, RateBudget, Repository, Scope, Token};
+use quillon_store::{Page, Written};
+
+use crate::harness::{Db, Fault};
+use crate::sample::{at, installation, org, org_id, other_org_id, repository};
+
+#[tokio::test]
+async fn a_name_belongs_to_one_org_whatever_the_case_of_its_letters() {
+    let db = Db::new().await;
+    let acme = org(org_id(), "Acme");
+    assert_eq!(db.store.create_org(&acme).await.expect("an answer"), Written::Done);
+    let squatter = org(other_org_id(), "aCME");
+    assert_eq!(db.store.create_org(&squatter).await.expect("an answer"), Written::Lost);
+    assert_eq!(db.store.org(other_org_id()).await.expect("an answer"), None);
+    let found = db.store.org_by_name(&"ACME".parse().expect("a name")).await.expect("an answer");
+    assert_eq!(found, Some(acme));
+    assert_eq!(db.store.org_by_name(&"other".parse().expect("a name")).await.expect("an answer"), None);
+}
+
+#[tokio::test]
+async fn a_renamed_org_frees_its_old_name_and_cannot_take_a_foreign_one() {
+    let db = Db::new().await;
+    let acme = org(org_id(), "acme");
+    let other = org(other_org_id(), "other");
+    for org in [&acme, &other] {
+        assert!(db.store.create_org(org).await.expect("an answer").is_done());
+    }
+    let renamed = Org { concurrency: 3, ..org(org_id(), "Fresh") };
+    assert_eq!(db.store.save_org(&org(org_id(), "Other")).await.expect("an answer"), Written::Lost);
+    assert_eq!(db.store.save_org(&renamed).await.expect("an answer"), Written::Done);
+    let by_name = async |name: &str| db.store.org_by_name(&name.parse().expect("a name")).await.expect("an answer");
+    assert_eq!(by_name("acme").await, None);
+    assert_eq!(by_name("fresh").await, Some(renamed.clone()));
+    let respelled = org(org_id(), "fRESH");
+    assert_eq!(db.store.save_org(&respelled).await.expect("an answer"), Written::Done);
+    assert_eq!(by_name("fresh").await, Some(respelled.clone()));
+    let unknown = org(quillon_core::id::OrgId::from_parts(1, 1), "third");
+    assert_eq!(db.store.save_org(&unknown).await.expect("an answer"), Written::Lost);
+    let listed = db.store.orgs(&Page::first(10)).await.expect("an answer").items;
+    assert_eq!(listed, [respelled, other]);
+}
+
+#[tokio::test]
+async fn a_claim_of_an_installation_outlives_what_github_says_of_it() {
+    let db = Db::new().await;
+    let id = InstallationId(77);
+    assert_eq!(db.store.claim_installation(id, org_id()).await.expect("an answer"), Written::Lost);
+    db.store.save_installation(&installation(None)).await.expect("saved");
+    assert_eq!(db.store.claim_installation(id, org_id()).await.expect("an answer"), Written::Done);
+    assert_eq!(db.store.claim_installation(id, org_id()).await.expect("an answer"), Written::Done);
+    assert_eq!(db.store.claim_installation(id, other_org_id()).await.expect("an answer"), Written::Lost);
+
+    let suspended = Installation { is_suspended: true, ..installation(None) };
+    db.store.save_installation(&suspended).await.expect("saved");
+    let expected = Installation { org: Some(org_id()), ..suspended };
+    assert_eq!(db.store.installation(id).await.expect("an answer"), Some(expected.clone()));
+    let listed = db.store.installations_of(org_id(), &Page::first(5)).await.expect("an answer").items;
+    assert_eq!(listed, [expected]);
+}
+
+#[tokio::test]
+async fn repositories_are_listed_by_name_and_found_by_id() {
+    let db = Db::new().await;
+    for (id, name) in [(1, "acme/web"), (2, "acme/api"), (3, "acme/cli")] {
+        db.store.save_repository(org_id(), &repository(id, name)).await.expect("saved");
+    }
+    let renamed = Repository { is_enabled: false, ..repository(1, "acme/a-site") };
+    db.store.save_repository(org_id(), &renamed).await.expect("saved");
+    db.store.save_installation(&installation(Some(org_id()))).await.expect("saved");
+    assert_eq!(db.store.repository(RepositoryId(1)).await.expect("an answer"), Some(renamed));
+    assert_eq!(db.store.repository(RepositoryId(9)).await.expect("an answer"), None);
+    let names = async |page: &Page| {
+        let listed = db.store.repositories_of(org_id(), page).await.expect("an answer");
+        (listed.items.iter().map(|repository| repository.name.to_string()).collect::<Vec<_>>(), listed.next)
+    };
+    let (first, next) = names(&Page::first(2)).await;
+    assert_eq!(first, ["acme/a-site", "acme/api"]);
+    assert_eq!(names(&Page { after: next, limit: 2 }).await, (vec!["acme/cli".to_owned()], None));
+}
+
+fn token(number: u128) -> Token {
+    Token {
+        id: TokenId::from_parts(1, number),
+        org: org_id(),
+        org_name: "acme".parse().expect("a name"),
+        name: format!("token {number}"),
+        scopes: vec![Scope::TelemetryWrite, Scope::ChecksRerun],
+        created_at: at(0),
+        expires_at: Some(at(100)),
+    }
+}
+
+#[tokio::test]
+async fn a_token_works_until_it_expires_or_is_deleted() {
+    let db = Db::new().await;
+    assert_eq!(db.store.create_token(&token(1), "hash-1").await.expect("an answer"), Written::Done);
+    assert_eq!(db.store.create_token(&token(2), "hash-1").await.expect("an answer"), Written::Lost);
+    let endless = Token { expires_at: None, ..token(2) };
+    assert_eq!(db.store.create_token(&endless, "hash-2").await.expect("an answer"), Written::Done);
+
+    let found = async |hash: &str, seconds| db.store.token(hash, at(seconds)).await.expect("an answer");
+    assert_eq!(found("hash-1", 99).await, Some(token(1)));
+    assert_eq!(found("hash-1", 100).await, None);
+    assert_eq!(found("hash-3", 0).await, None);
+    assert_eq!(db.store.tokens_of(org_id()).await.expect("an answer"), [token(1), endless.clone()]);
+    assert_eq!(db.store.tokens_of(other_org_id()).await.expect("an answer"), vec![]);
+
+    assert_eq!(db.store.delete_token(other_org_id(), endless.id).await.expect("an answer"), Written::Lost);
+    assert_eq!(found("hash-2", 0).await, Some(endless.clone()));
+    assert_eq!(db.store.delete_token(org_id(), endless.id).await.expect("an answer"), Written::Done);
+    assert_eq!(found("hash-2", 0).await, None);
+    assert_eq!(db.store.delete_token(org_id(), endless.id).await.expect("an answer"), Written::Lost);
+}
+
+fn agent(number: u128, org: Option<quillon_core::id::OrgId>) -> Agent {
+    Agent { id: AgentId::from_parts(1, number), name: "builder".to_owned(), org, runs_forks: false, enrolled_at: at(0) }
+}
+
+#[tokio::test]
+async fn an_agent_is_known_by_its_token_until_it_is_deleted() {
+    let db = Db::new().await;
+    let (first, second) = (agent(1, None), agent(2, Some(org_id())));
+    for (agent, hash) in [(&second, "two"), (&first, "one")] {
+        assert_eq!(db.store.create_agent(agent, hash).await.expect("an answer"), Written::Done);
+    }
+    assert_eq!(db.store.create_agent(&first, "two").await.expect("an answer"), Written::Lost);
+    assert_eq!(db.store.agent("two").await.expect("an answer"), Some(second.clone()));
+    assert_eq!(db.store.agent("three").await.expect("an answer"), None);
+    assert_eq!(db.store.agents(&Page::first(10)).await.expect("an answer").items, [first.clone(), second.clone()]);
+    assert_eq!(db.store.delete_agent(second.id).await.expect("an answer"), Written::Done);
+    assert_eq!(db.store.agent("two").await.expect("an answer"), None);
+    assert_eq!(db.store.delete_agent(second.id).await.expect("an answer"), Written::Lost);
+}
+
+#[tokio::test]
+async fn of_many_who_take_an_enrolment_one_gets_it() {
+    let db = Db::new().await;
+    let enrolment = Enrolment { org: Some(org_id()), expires_at: at(600) };
+    assert_eq!(db.store.create_enrolment(&enrolment, "hash").await.expect("an answer"), Written::Done);
+    let mut racers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let store = db.store.clone();
+        racers.spawn(async move { store.take_enrolment("hash", at(0)).await.expect("an answer") });
+    }
+    let won: Vec<Enrolment> = racers.join_all().await.into_iter().flatten().collect();
+    assert_eq!(won, std::slice::from_ref(&enrolment));
+    assert_eq!(db.store.take_enrolment("hash", at(0)).await.expect("an answer"), None);
+    // A used right is not to be made again under the same token.
+    assert_eq!(db.store.create_enrolment(&enrolment, "hash").await.expect("an answer"), Written::Lost);
+}
+
+#[tokio::test]
+async fn an_enrolment_expires_and_survives_a_lost_answer() {
+    let db = Db::new().await;
+    let enrolment = Enrolment { org: None, expires_at: at(600) };
+    assert!(db.store.create_enrolment(&enrolment, "hash").await.expect("an answer").is_done());
+    assert_eq!(db.store.take_enrolment("hash", at(600)).await.expect("an answer"), None);
+    assert_eq!(db.store.take_enrolment("other", at(0)).await.expect("an answer"), None);
+    db.fault("PutItem", Fault::LoseAnswer);
+    assert_eq!(db.store.take_enrolment("hash", at(599)).await.expect("an answer"), Some(enrolment));
+}
+
+#[tokio::test]
+async fn a_rate_budget_counts_while_it_blocks() {
+    let db = Db::new().await;
+    let id = InstallationId(77);
+    let budget = RateBudget { blocked_until: at(60), allows_final: true };
+    assert_eq!(db.store.rate_budget(id, at(0)).await.expect("an answer"), None);
+    db.store.save_rate_budget(id, &budget).await.expect("saved");
+    assert_eq!(db.store.rate_budget(id, at(59)).await.expect("an answer"), Some(budget));
+    assert_eq!(db.store.rate_budget(id, at(60)).await.expect("an answer"), None);
+}
+
+#[tokio::test]
+async fn a_cursor_of_a_schedule_is_replaced() {
+    let db = Db::new().await;
+    assert_eq!(db.store.cursor("heads #1").await.expect("an answer"), None);
+    db.store.save_cursor("heads #1", "one").await.expect("saved");
+    db.store.save_cursor("heads #1", "").await.expect("saved");
+    assert_eq!(db.store.cursor("heads #1").await.expect("an answer"), Some(String::new()));
+    assert_eq!(db.store.cursor("heads #2").await.expect("an answer"), None);
+}

@@ -260,3 +260,6 @@ impl AppSlot {
         Ok(app)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,7 +92,8 @@ impl<'a> Unverified<'a> {
             return Err(Rejection::TooLarge { size: body.len() });
         }
         let event = header(headers, EVENT, "X-GitHub-Event")?;
-        let is_name = !event.is_empty() && event.len() <= MAX_EVENT && event.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let is_name =
+            !event.is_empty() && event.len() <= MAX_EVENT && event.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
         if !is_name {
             return Err(Rejection::InvalidHeader { name: "X-GitHub-Event", expected: "the name of an event" });
         }

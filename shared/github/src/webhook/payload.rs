@@ -4,12 +4,16 @@
 //! structural damage and refused; a name that we cannot use (an absurd ref) is passed over with the reason.
 //! The payloads: <https://docs.github.com/en/webhooks/webhook-events-and-payloads>.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use quillon_core::hint::{Hint, RepositoryChange, Subject};
 use quillon_core::id::{CommitSha, InstallationId, PullNumber, RepositoryId};
 use quillon_core::name::{BranchName, Ref};
 use quillon_core::text::shorten;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::{Parsed, Rejection, Verified};
 
@@ -62,8 +66,8 @@ pub fn parse(delivery: &Verified<'_>) -> Result<Parsed, Rejection> {
         (Ok(subject), Some(installation)) => Parsed::Hint(Hint {
             delivery: delivery.delivery.clone(),
             event: delivery.event.to_owned(),
-            sender: envelope.sender.and_then(|sender| sender.login).map(|login| shorten(&login, MAX_LOGIN)),
-            installation: InstallationId(installation.id),
+            sender: envelope.sender.and_then(|sender| sender.0.login).map(|login| shorten(&login, MAX_LOGIN)),
+            installation: InstallationId(installation.0.id),
             subject,
         }),
     })
@@ -88,31 +92,31 @@ fn push(push: &Push) -> Result<Subject, Passed> {
         Ref::Branch(branch) if branch.as_str().starts_with(QUEUE_BRANCHES) => {
             Err(Passed("branches of the merge queue are checked when `merge_group` asks for it".to_owned()))
         }
-        Ref::Branch(_) | Ref::Tag(_) | Ref::Pull(_) => Ok(Subject::Ref { repository: push.repository.id(), reference }),
+        Ref::Branch(_) | Ref::Tag(_) | Ref::Pull(_) => Ok(Subject::Ref { repository: push.repository.0.id(), reference }),
     }
 }
 
 fn pull_request(pull: &PullRequest) -> Result<Subject, Passed> {
-    let subject = Subject::Pull { repository: pull.repository.id(), number: PullNumber(pull.number) };
+    let subject = Subject::Pull { repository: pull.repository.0.id(), number: PullNumber(pull.number) };
     match pull.action.as_str() {
         action if PULL_ACTIONS.contains(&action) => Ok(subject),
-        "edited" if pull.changes.as_ref().is_some_and(|changes| changes.base.is_some()) => Ok(subject),
+        "edited" if pull.changes.as_ref().is_some_and(|changes| changes.0.base.is_some()) => Ok(subject),
         "edited" => Err(Passed("an edited title or body of a pull request changes nothing here".to_owned())),
         other => Err(Passed::action("pull_request", other)),
     }
 }
 
 fn merge_group(event: &MergeGroup) -> Result<Subject, Passed> {
-    let repository = event.repository.id();
-    let head_sha = event.merge_group.head_sha.clone();
+    let repository = event.repository.0.id();
+    let head_sha = event.merge_group.0.head_sha.clone();
     let branch = |text: &str| match text.parse() {
         Ok(Ref::Branch(name)) => Ok(name),
         Ok(Ref::Tag(_) | Ref::Pull(_)) | Err(_) => Err(Passed(format!("`{}` is not a branch that can be checked", shorten(text, 100)))),
     };
     match event.action.as_str() {
         "checks_requested" => {
-            let base: BranchName = branch(&event.merge_group.base_ref)?;
-            let head: BranchName = branch(&event.merge_group.head_ref)?;
+            let base: BranchName = branch(&event.merge_group.0.base_ref)?;
+            let head: BranchName = branch(&event.merge_group.0.head_ref)?;
             Ok(Subject::MergeGroup { repository, head_sha, base, head })
         }
         "destroyed" => Ok(Subject::MergeGroupGone { repository, head_sha }),
@@ -122,7 +126,7 @@ fn merge_group(event: &MergeGroup) -> Result<Subject, Passed> {
 
 fn repository(event: &RepositoryEvent) -> Result<Subject, Passed> {
     let change = change_of(&event.action).ok_or_else(|| Passed::action("repository", &event.action))?;
-    Ok(Subject::Repository { repository: event.repository.id(), change })
+    Ok(Subject::Repository { repository: event.repository.0.id(), change })
 }
 
 fn change_of(action: &str) -> Option<RepositoryChange> {
@@ -145,19 +149,41 @@ fn installation(delivery: &Verified<'_>, event: &InstallationEvent, wanted: &[&s
 
 fn read<T: DeserializeOwned>(delivery: &Verified<'_>) -> Result<T, Rejection> {
     let refused = |detail: String| Rejection::BadBody { event: delivery.event.to_owned(), detail: shorten(&detail, 200) };
-    // serde reads structs out of arrays too; a payload is an object.
     if delivery.body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         let advice = "it does not begin with `{`; set the content type of the webhook to `application/json`";
         return Err(refused(advice.to_owned()));
     }
-    serde_json::from_slice(delivery.body).map_err(|error| refused(error.to_string()))
+    serde_json::from_slice(delivery.body).map(|Object(payload)| payload).map_err(|error| refused(error.to_string()))
+}
+
+/// A JSON object. A struct alone would be read out of an array too, field by field.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
 }
 
 /// What every payload may have.
 #[derive(Deserialize)]
 struct Envelope {
-    installation: Option<Numbered>,
-    sender: Option<Sender>,
+    installation: Option<Object<Numbered>>,
+    sender: Option<Object<Sender>>,
 }
 
 #[derive(Deserialize)]
@@ -180,15 +206,15 @@ impl Numbered {
 struct Push {
     #[serde(rename = "ref")]
     reference: String,
-    repository: Numbered,
+    repository: Object<Numbered>,
 }
 
 #[derive(Deserialize)]
 struct PullRequest {
     action: String,
     number: u64,
-    repository: Numbered,
-    changes: Option<PullChanges>,
+    repository: Object<Numbered>,
+    changes: Option<Object<PullChanges>>,
 }
 
 #[derive(Deserialize)]
@@ -199,8 +225,8 @@ struct PullChanges {
 #[derive(Deserialize)]
 struct MergeGroup {
     action: String,
-    merge_group: MergeGroupHead,
-    repository: Numbered,
+    merge_group: Object<MergeGroupHead>,
+    repository: Object<Numbered>,
 }
 
 #[derive(Deserialize)]
@@ -213,7 +239,7 @@ struct MergeGroupHead {
 #[derive(Deserialize)]
 struct RepositoryEvent {
     action: String,
-    repository: Numbered,
+    repository: Object<Numbered>,
 }
 
 #[derive(Deserialize)]

@@ -34,7 +34,11 @@ fn payload(base: &Value) -> Value {
 
 /// What a payload means, in one line: the subject, or `ignored: <reason>`, or `refused: <detail>`.
 fn meaning(event: &str, base: &Value) -> String {
-    match parse_bytes(event, payload(base).to_string().as_bytes()) {
+    meaning_of(event, payload(base).to_string().as_bytes())
+}
+
+fn meaning_of(event: &str, body: &[u8]) -> String {
+    match parse_bytes(event, body) {
         Ok(Parsed::Hint(hint)) => match hint.subject {
             Subject::Ref { repository, reference } => format!("{repository} {reference}"),
             Subject::Pull { repository, number } => format!("{repository} pull {number}"),
@@ -153,6 +157,7 @@ fn repositories_and_installations() {
 fn everything_else_is_ignored_with_its_reason() {
     assert_eq!(meaning("ping", &json!({ "zen": "x", "hook": {} })), "ignored: a ping changes nothing");
     assert_eq!(meaning("star", &json!({ "action": "created" })), "ignored: the event `star` changes nothing here");
+    assert_eq!(meaning("projects_v2_item", &json!({})), "ignored: the event `projects_v2_item` changes nothing here");
     let body = json!({ "ref": "refs/heads/main", "repository": { "id": 1 } }).to_string();
     let Ok(Parsed::Ignored { reason }) = parse_bytes("push", body.as_bytes()) else { panic!("ignored") };
     assert_eq!(reason, "no installation in the payload: sent by a webhook that is not the App's");
@@ -171,6 +176,8 @@ fn damaged_bodies_are_refused_with_what_is_wrong() {
         ("push", r#"{"ref":"refs/heads/main"}"#, "missing field `repository`"),
         ("push", r#"{"ref":7,"repository":{"id":1}}"#, "expected a string"),
         ("push", r#"{"ref":"refs/heads/main","repository":{"id":-1}}"#, "invalid value"),
+        ("push", r#"{"ref":"refs/heads/main","repository":[1]}"#, "invalid type: sequence, expected an object"),
+        ("push", r#"{"ref":"refs/heads/main","repository":{"id":1},"installation":[7]}"#, "invalid type: sequence, expected an object"),
         ("push", r#"{"ref":"refs/heads/main","repository":{"id":1},"installation":{}}"#, "missing field `id`"),
         ("push", r#"{"ref":"a","ref":"b","repository":{"id":1}}"#, "duplicate field `ref`"),
         ("pull_request", r#"{"action":"opened","repository":{"id":1}}"#, "missing field `number`"),
@@ -237,6 +244,34 @@ fn what_is_wanted_without_a_body_is_what_gives_a_hint_with_one() {
         }
     }
     assert!(is_wanted("push", None) && !is_wanted("pull_request", None));
+}
+
+/// The payloads that the forge sent are the ones of `events/`; what each means is pinned in `events.txt`.
+#[test]
+fn the_recorded_payloads_mean_what_they_meant() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/github");
+    let mut files: Vec<_> = std::fs::read_dir(directory).expect("the directory").map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    let mut meanings = String::new();
+    for file in &files {
+        let name = file.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        let event = name.split('-').next().expect("an event");
+        let body: Value = serde_json::from_slice(&std::fs::read(file).expect("readable")).expect("JSON");
+        // Without what `payload` adds: these are whole.
+        let meaning = meaning_of(event, body.to_string().as_bytes());
+        meanings.push_str(&format!("{name}: {meaning}\n"));
+    }
+    assert_eq!(meanings, include_str!("events.txt"), "if this is meant, write the left side to `events.txt`");
+}
+
+#[test]
+fn a_payload_that_broke_off_is_refused() {
+    let body = include_bytes!("../../../../../events/github/push-branch.json");
+    let end = body.trim_ascii_end().len();
+    for cut in (0..end).step_by(7).chain([end - 1]) {
+        let rejection = parse_bytes("push", &body[..cut]).expect_err("broken off");
+        assert_eq!(rejection.status().as_u16(), 400);
+    }
 }
 
 /// Any JSON, with our field names among the keys so that it comes far.

@@ -5,6 +5,7 @@ use quillon_core::attempt::Attempt;
 use quillon_core::id::AttemptId;
 use quillon_core::name::{ModulePath, Task};
 use quillon_store::{Error, Output};
+use serde_json::{Value, json};
 
 use crate::harness::{Db, Fault};
 use crate::sample::{at, check, load, offered, run};
@@ -57,6 +58,19 @@ async fn attempts_come_in_the_order_asked_for_without_unknown_ids() {
     assert!(found.iter().eq(all.iter().rev()), "{}", found.len());
     assert_eq!(db.store.attempts(&[]).await.expect("an answer"), vec![]);
     assert_eq!(db.store.attempt(unknown).await.expect("an answer"), None);
+}
+
+#[tokio::test]
+async fn the_rest_of_a_batch_is_asked_for_again() {
+    let db = Db::new().await;
+    let all = checks(2);
+    db.store.create_attempts(&all).await.expect("created");
+    let ids = [all[0].id, all[1].id];
+    let rest: Vec<Value> = ids.iter().map(|id| json!({ "pk": { "S": format!("ID#{id}") }, "sk": { "S": "ID" } })).collect();
+    let nothing_yet = json!({ "Responses": {}, "UnprocessedKeys": { "checks": { "Keys": rest, "ConsistentRead": true } } });
+    db.fault("BatchGetItem", Fault::Answer(200, nothing_yet.to_string()));
+    assert_eq!(db.store.attempts(&ids).await.expect("an answer"), all);
+    assert_eq!(db.sent("BatchGetItem"), 3);
 }
 
 #[tokio::test]

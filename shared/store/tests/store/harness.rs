@@ -23,8 +23,8 @@ use quillon_store::{Store, Tables};
 pub(crate) enum Fault {
     /// It arrives and is carried out, but its answer does not come back.
     LoseAnswer,
-    /// It does not arrive; this JSON comes back under status 400.
-    Refuse(String),
+    /// It does not arrive; this JSON comes back under this status.
+    Answer(u16, String),
 }
 
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ impl Db {
 
     /// An item as it lies in its table.
     pub(crate) async fn raw(&self, table: &str, pk: &str, sk: &str) -> Option<std::collections::HashMap<String, AttributeValue>> {
-        let request = self.client.get_item().table_name(table);
+        let request = self.client.get_item().table_name(table).consistent_read(true);
         let request = request.key("pk", AttributeValue::S(pk.to_owned())).key("sk", AttributeValue::S(sk.to_owned()));
         request.send().await.expect("an answer").item
     }
@@ -137,6 +137,7 @@ struct FaultyConnector {
 impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let operation = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next()).unwrap_or_default().to_owned();
+        assert_manners(&operation, request.body().bytes().unwrap_or_default());
         let fault = {
             let mut wire = self.wire.lock().expect("the wire");
             let position = wire.faults.iter().position(|(wanted, _)| *wanted == operation);
@@ -153,11 +154,25 @@ impl HttpConnector for FaultyConnector {
                     Err(ConnectorError::io("the answer was lost".into()))
                 })
             }
-            Some(Fault::Refuse(body)) => {
-                let mut answer = HttpResponse::new(400.try_into().expect("a status"), SdkBody::from(body));
+            Some(Fault::Answer(status, body)) => {
+                let mut answer = HttpResponse::new(status.try_into().expect("a status"), SdkBody::from(body));
                 answer.headers_mut().insert("content-type", "application/x-amz-json-1.0");
                 HttpConnectorFuture::ready(Ok(answer))
             }
         }
     }
+}
+
+/// What must be true of every request: nothing is scanned or filtered, and all but the indexes is read consistently.
+fn assert_manners(operation: &str, body: &[u8]) {
+    let body: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+    assert_ne!(operation, "Scan");
+    assert!(body.get("FilterExpression").is_none(), "{body}");
+    let is_consistent = match operation {
+        "GetItem" => body["ConsistentRead"] == true,
+        "Query" => body["ConsistentRead"] == body.get("IndexName").is_none(),
+        "BatchGetItem" => body["RequestItems"].as_object().expect("tables").values().all(|table| table["ConsistentRead"] == true),
+        _ => true,
+    };
+    assert!(is_consistent, "{operation} {body}");
 }

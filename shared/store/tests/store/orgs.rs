@@ -81,6 +81,20 @@ async fn repositories_are_listed_by_name_and_found_by_id() {
     assert_eq!(names(&Page { after: next, limit: 2 }).await, (vec!["acme/cli".to_owned()], None));
 }
 
+#[tokio::test]
+async fn a_repository_is_found_by_its_name_of_today_whatever_its_case() {
+    let db = Db::new().await;
+    let gone = Repository { is_enabled: false, ..repository(1, "acme/api") };
+    let here = repository(2, "Acme/API");
+    for repository in [&gone, &here] {
+        db.store.save_repository(org_id(), repository).await.expect("saved");
+    }
+    let found = async |org, name: &str| db.store.repository_by_name(org, &name.parse().expect("a name")).await.expect("an answer");
+    assert_eq!(found(org_id(), "acme/Api").await, Some(here));
+    assert_eq!(found(other_org_id(), "acme/api").await, None);
+    assert_eq!(found(org_id(), "acme/ap").await, None);
+}
+
 fn token(number: u128) -> Token {
     Token {
         id: TokenId::from_parts(1, number),

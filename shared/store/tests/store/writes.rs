@@ -69,12 +69,12 @@ async fn a_write_in_conflict_with_a_transaction_is_tried_again() {
     let db = Db::new().await;
     let attempt = stored_attempt(&db).await;
     let conflict = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"in conflict"}"#;
-    db.fault("PutItem", Fault::Refuse(conflict.to_owned()));
+    db.fault("PutItem", Fault::Answer(400, conflict.to_owned()));
     assert_eq!(db.store.save_attempt(&offered(&attempt, at(1))).await.expect("an answer"), Written::Done);
 
     let cancelled = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"cancelled",
         "CancellationReasons":[{"Code":"None"},{"Code":"TransactionConflict","Message":"in conflict"}]}"#;
-    db.fault("TransactWriteItems", Fault::Refuse(cancelled.to_owned()));
+    db.fault("TransactWriteItems", Fault::Answer(400, cancelled.to_owned()));
     let other = check(&run('a', "trusted:head", at(0)), "lint", at(0));
     db.store.create_attempts(std::slice::from_ref(&other)).await.expect("created");
     assert_eq!(db.store.attempt(other.id).await.expect("an answer"), Some(other));
@@ -86,7 +86,7 @@ async fn an_endless_conflict_is_transient() {
     let attempt = stored_attempt(&db).await;
     let conflict = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"in conflict"}"#;
     for _ in 0..6 {
-        db.fault("PutItem", Fault::Refuse(conflict.to_owned()));
+        db.fault("PutItem", Fault::Answer(400, conflict.to_owned()));
     }
     let error = db.store.save_attempt(&offered(&attempt, at(1))).await.expect_err("no way through");
     assert!(error.is_retryable(), "{error:?}");

@@ -29,20 +29,20 @@ pub use secret::hash as secret_hash;
 /// Serves one request. Never fails: what goes wrong is an answer too.
 pub async fn handle(deps: &Deps, request: Request<Bytes>) -> Response<Bytes> {
     let request_id = request_id(request.headers());
-    match route(deps, &request).await {
+    match route(deps, &request, &request_id).await {
         Ok(response) => response,
         Err(error) => error.response(&request_id),
     }
 }
 
-async fn route(deps: &Deps, request: &Request<Bytes>) -> Result<Response<Bytes>, ApiError> {
+async fn route(deps: &Deps, request: &Request<Bytes>, request_id: &str) -> Result<Response<Bytes>, ApiError> {
     let path = request.uri().path();
     if path == "/healthz" {
         return only(request, &[Method::GET, Method::HEAD], "GET, HEAD").map(|()| quillon_runtime::text(StatusCode::OK, "ok"));
     }
     if path == "/query" {
         only(request, &[Method::POST], "POST")?;
-        return graphql::handle(deps, request).await;
+        return graphql::handle(deps, request, request_id).await;
     }
     if let Some(rest) = path.strip_prefix("/runner/v1/") {
         only(request, &[Method::POST], "POST")?;

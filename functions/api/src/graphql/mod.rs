@@ -13,7 +13,7 @@ mod types;
 
 use std::sync::LazyLock;
 
-use async_graphql::{EmptySubscription, Request as Query, Response as Answer, Schema, ServerError, Variables};
+use async_graphql::{EmptySubscription, Request as Query, Schema, ServerError, Variables};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde::Deserialize;
@@ -63,7 +63,7 @@ struct Body {
 }
 
 /// Answers a query or mutation.
-pub(crate) async fn handle(deps: &Deps, request: &Request<Bytes>) -> Result<Response<Bytes>, ApiError> {
+pub(crate) async fn handle(deps: &Deps, request: &Request<Bytes>, request_id: &str) -> Result<Response<Bytes>, ApiError> {
     let caller = credential::identify(deps, request.headers(), deps.clock.now()).await?;
     let body: Body = body::json(request, LIMITS)?;
     let mut query = Query::new(body.query).variables(body.variables);
@@ -71,26 +71,12 @@ pub(crate) async fn handle(deps: &Deps, request: &Request<Bytes>) -> Result<Resp
         query = query.operation_name(name);
     }
     let answer = match query.parsed_query() {
-        Err(error) => refused(error),
-        Ok(document) if !budget::fits(document) => {
-            refused(ServerError::new(format!("the query asks for more than {} fields: ask for less at once", budget::MAX_SELECTIONS), None))
-        }
+        Err(error) => error::refused(error),
+        Ok(document) if !budget::fits(document) => error::refused(ServerError::new(
+            format!("the query asks for more than {} fields: ask for less at once", budget::MAX_SELECTIONS),
+            None,
+        )),
         Ok(_) => SCHEMA.execute(query.data(deps.clone()).data(caller).data(types::WholeCommits::default())).await,
     };
-    Ok(quillon_runtime::json(StatusCode::OK, &coded(answer)))
-}
-
-fn refused(error: ServerError) -> Answer {
-    Answer::from_errors(vec![error])
-}
-
-/// Gives errors that no resolver raised the code that clients know them by.
-fn coded(mut answer: Answer) -> Answer {
-    for error in answer.errors.iter_mut().filter(|error| error.path.is_empty()) {
-        let extensions = error.extensions.get_or_insert_with(Default::default);
-        if extensions.get("code").is_none() {
-            extensions.set("code", "GRAPHQL_VALIDATION_FAILED");
-        }
-    }
-    answer
+    Ok(quillon_runtime::json(StatusCode::OK, &error::finish(answer, request_id)))
 }

@@ -17,8 +17,9 @@ use super::spelling::Forge;
 use crate::Deps;
 use crate::credential::OrgAccess;
 
-/// Most commits of one answer whose attempts are read because their summary does not hold them all.
-const MAX_WHOLE_COMMITS: usize = 25;
+/// Most commits of one answer whose attempts are read because their summary does not hold them all: with 512 checks each
+/// they take 2 MB of the 6 MB that a Lambda may answer.
+const MAX_WHOLE_COMMITS: usize = 10;
 
 /// A point in time, RFC 3339.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use http::{Request, Response};
 use quillon_core::attempt::{Attempt, Event, ListedCheck, MAX_CHECKS, Report};
 use quillon_core::name::Task;
 use quillon_core::protocol::{ModuleReport, ResultRequest};
-use quillon_core::text::{first_line, shorten};
+use quillon_core::text::first_line;
 use quillon_core::trust::Trust;
 use quillon_store::{ModuleRecord, Output};
 
@@ -55,8 +55,9 @@ fn bounded(report: Report) -> Report {
             Report::Errored { message: format!("the module lists {} checks, at most {MAX_CHECKS} are run", checks.len()) }
         }
         Report::Listed { checks } => Report::Listed { checks: described(checks) },
-        Report::Errored { message } => Report::Errored { message: shorten(&message, 1_000) },
-        Report::Passed | Report::Failed { .. } | Report::Conflict { .. } | Report::TimedOut | Report::Stopped => report,
+        Report::Passed | Report::Failed { .. } | Report::Errored { .. } | Report::Conflict { .. } | Report::TimedOut | Report::Stopped => {
+            report
+        }
     }
 }
 

@@ -1,0 +1,10 @@
+//! The API over the embedded AWS engines and the template of this repository: requests in, answers out.
+
+#![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
+
+mod credentials;
+mod graphql;
+mod operator;
+mod runner;
+mod schema;
+mod world;

@@ -1,1 +1,95 @@
-//! Skeleton of `web`.
+//! The pages: server-rendered HTML over the tables, and the buttons on them.
+//!
+//! A request goes through [`handle`]: host name, session, route, what the page needs from the store, a view model made by
+//! pure functions, a template. Nothing here calls the forge, and every record that is shown or acted on belongs to the org of
+//! the address.
+
+pub mod ansi;
+pub mod asset;
+pub mod flash;
+pub mod guard;
+mod handler;
+pub mod link;
+pub mod page;
+mod respond;
+pub mod route;
+pub mod session;
+
+use aws_config::SdkConfig;
+use quillon_queue::{QueueUrls, Queues};
+use quillon_runtime::{Clock, Settings, SettingsError};
+use quillon_secrets::Secrets;
+use quillon_store::{Store, Tables};
+use quillon_workflow::Workflow;
+use url::Url;
+
+pub use handler::handle;
+
+use link::Site;
+
+/// What the pages work with.
+#[derive(Debug)]
+pub struct Deps {
+    /// Where the truth is.
+    pub store: Store,
+    /// Reruns and cancellations.
+    pub workflow: Workflow,
+    /// Instance secrets.
+    pub secrets: Secrets,
+    /// Where the key is that sessions are signed with.
+    pub session_secret_arn: String,
+    /// Where these pages and the forge are.
+    pub site: Site,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Deps {
+    /// Reads settings; makes no call.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings.
+    pub fn new(settings: &Settings, sdk: &SdkConfig, clock: Clock) -> Result<Self, SettingsError> {
+        let mut read = settings.reader();
+        let tables = Tables {
+            orgs: read.required("TABLE_ORGS"),
+            // No page shows what a module is.
+            modules: String::new(),
+            checks: read.required("TABLE_CHECKS"),
+        };
+        let urls = QueueUrls {
+            events: None,
+            dispatch: Some(read.required("QUEUE_DISPATCH_URL")),
+            status: Some(read.required("QUEUE_STATUS_URL")),
+            offers: Some(read.required("QUEUE_OFFERS_URL")),
+        };
+        let session_secret_arn = read.required("SESSION_SECRET_ARN");
+        let public = web_url(&read.required("QUILLON_PUBLIC_URL"));
+        let forge = web_url(&read.required("QUILLON_GITHUB_URL"));
+        for (name, url) in [("QUILLON_PUBLIC_URL", &public), ("QUILLON_GITHUB_URL", &forge)] {
+            if let Err(problem) = url {
+                read.complain(format!("`{name}` is wrong: {problem}"));
+            }
+        }
+        let (Ok(public), Ok(forge)) = (public, forge) else {
+            return Err(read.finish().err().unwrap_or_else(|| SettingsError(vec![])));
+        };
+        read.finish()?;
+        let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), tables);
+        let queues = Queues::new(aws_sdk_sqs::Client::new(sdk), urls);
+        Ok(Self {
+            workflow: Workflow { store: store.clone(), queues },
+            store,
+            secrets: Secrets::new(aws_sdk_secretsmanager::Client::new(sdk)),
+            session_secret_arn,
+            site: Site { public, forge },
+            clock,
+        })
+    }
+}
+
+/// A base URL that may stand in a link: nothing but HTTP, and with a host.
+fn web_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(url) } else { Err("not an `http` or `https` URL".to_owned()) }
+}

@@ -1,0 +1,224 @@
+//! From a request to a response: the order of the questions, and what becomes of every answer.
+
+mod action;
+mod checks;
+mod commit;
+mod operator;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use jiff::Timestamp;
+use quillon_core::org::{Org, OrgName};
+use quillon_secrets::InstanceKey;
+use quillon_workflow::RerunError;
+use url::form_urlencoded;
+
+use crate::Deps;
+use crate::asset::Assets;
+use crate::flash::Flash;
+use crate::guard;
+use crate::page::Forms;
+use crate::page::frame;
+use crate::page::notice::Notice;
+use crate::respond;
+use crate::route::Route;
+use crate::session::Session;
+
+/// Why a page is not shown, or a button not followed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    /// It does not exist, or belongs to somebody else: the two are not told apart.
+    #[error("not found")]
+    NotFound,
+    /// The form is not ours.
+    #[error("the form is not of this session")]
+    ForeignForm,
+    /// The form lacks something.
+    #[error("{0}")]
+    BadForm(&'static str),
+    /// It cannot be done as things are.
+    #[error("{0}")]
+    Refused(String),
+    /// The tables said no.
+    #[error(transparent)]
+    Store(#[from] quillon_store::Error),
+    /// The write path said no.
+    #[error(transparent)]
+    Workflow(#[from] quillon_workflow::Error),
+    /// The page did not render.
+    #[error("the page does not render")]
+    Render(#[from] askama::Error),
+}
+
+/// Answers a request for a page, or for what a button does.
+pub async fn handle(deps: &Deps, request: Request<Bytes>) -> Response<Bytes> {
+    let is_head = request.method() == Method::HEAD;
+    let mut response = answer(deps, &request).await;
+    if is_head {
+        response.body_mut().clear();
+    }
+    response
+}
+
+async fn answer(deps: &Deps, request: &Request<Bytes>) -> Response<Bytes> {
+    let public = &deps.site.public;
+    let headers = request.headers();
+    let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    if !guard::is_our_host(public, headers, authority) {
+        let notice = Notice::wrong_host(public.as_str().trim_end_matches('/'));
+        return respond::notice(StatusCode::MISDIRECTED_REQUEST, &notice, None);
+    }
+    let route = Route::of_path(request.uri().path());
+    if !takes(&route, request.method()) {
+        return respond::notice(StatusCode::METHOD_NOT_ALLOWED, &Notice::wrong_method(), None);
+    }
+    if route == Route::Asset {
+        return match Assets::all().find(request.uri().path()) {
+            Some(asset) => respond::asset(asset, headers),
+            None => respond::notice(StatusCode::NOT_FOUND, &Notice::not_found(), None),
+        };
+    }
+    let now = deps.clock.now();
+    let key = match deps.secrets.instance_key(&deps.session_secret_arn, now).await {
+        Ok(key) => key,
+        Err(error) => {
+            tracing::error!(%error, "the key of the sessions cannot be read");
+            return respond::notice(StatusCode::SERVICE_UNAVAILABLE, &Notice::broken(true), None);
+        }
+    };
+    if route == Route::SignIn {
+        return operator::sign_in(deps, &key, request.uri().query(), now);
+    }
+    let Some(session) = Session::of_request(&key, public, headers, now) else {
+        return respond::notice(StatusCode::UNAUTHORIZED, &Notice::sign_in(), None);
+    };
+    let visit = Visit { deps, key: &key, session: &session, request, now };
+    match visit.follow(route).await {
+        Ok(response) => response,
+        Err(problem) => visit.explain(&problem),
+    }
+}
+
+fn takes(route: &Route, method: &Method) -> bool {
+    let is_reading = matches!(*method, Method::GET | Method::HEAD);
+    match route {
+        Route::Act(..) | Route::SignOut => *method == Method::POST,
+        Route::Home | Route::Checks(_) | Route::Commit(_) | Route::SignIn | Route::Asset | Route::Unknown => is_reading,
+    }
+}
+
+/// A request of somebody who is signed in.
+pub(crate) struct Visit<'a> {
+    pub(crate) deps: &'a Deps,
+    pub(crate) key: &'a InstanceKey,
+    pub(crate) session: &'a Session,
+    pub(crate) request: &'a Request<Bytes>,
+    pub(crate) now: Timestamp,
+}
+
+impl Visit<'_> {
+    async fn follow(&self, route: Route) -> Result<Response<Bytes>, Problem> {
+        match route {
+            Route::Home => checks::home(self).await,
+            Route::Checks(org) => checks::checks(self, &self.org(&org).await?).await,
+            Route::Commit(route) => commit::commit(self, &self.org(&route.org).await?, &route).await,
+            Route::Act(org, action) => {
+                let form = action::Form::read(self)?;
+                action::act(self, &self.org(&org).await?, action, &form).await
+            }
+            Route::SignOut => operator::sign_out(self),
+            Route::SignIn | Route::Asset | Route::Unknown => Err(Problem::NotFound),
+        }
+    }
+
+    fn explain(&self, problem: &Problem) -> Response<Bytes> {
+        let (status, notice) = match problem {
+            Problem::NotFound => (StatusCode::NOT_FOUND, Notice::not_found()),
+            Problem::ForeignForm => (StatusCode::FORBIDDEN, Notice::refused_form()),
+            Problem::BadForm(reason) => (StatusCode::BAD_REQUEST, Notice::bad_form(reason)),
+            Problem::Refused(reason) => (StatusCode::CONFLICT, Notice::refused(reason)),
+            Problem::Store(_) | Problem::Workflow(_) | Problem::Render(_) => {
+                let is_transient = is_transient(problem);
+                let cause = chain(problem);
+                tracing::error!(cause, path = self.request.uri().path(), "a page failed");
+                let status = if is_transient { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
+                (status, Notice::broken(is_transient))
+            }
+        };
+        respond::notice(status, &notice, Some(self.form_token()))
+    }
+
+    /// The org of that name.
+    async fn org(&self, name: &OrgName) -> Result<Org, Problem> {
+        self.deps.store.org_by_name(name).await?.ok_or(Problem::NotFound)
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    pub(crate) fn form_token(&self) -> String {
+        self.session.form_token(self.key)
+    }
+
+    /// The pairs of the query.
+    pub(crate) fn query(&self) -> Vec<(String, String)> {
+        form_urlencoded::parse(self.request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect()
+    }
+
+    /// The forms of a page of an org, which come back to this address.
+    pub(crate) fn forms(&self, org: &Org) -> Forms {
+        let path = self.request.uri().path();
+        let kept = self.query().into_iter().filter(|(name, _)| name != "fragment" && name != "done");
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
+        let back = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+        Forms::new(&self.deps.site.paths(&org.name), self.form_token(), back)
+    }
+
+    /// Sends a page of an org.
+    pub(crate) fn show(&self, org: &Org, title: String, refresh: frame::Refresh, main: String) -> Result<Response<Bytes>, Problem> {
+        let query = self.query();
+        let flash = query.iter().find(|(name, _)| name == "done").and_then(|(_, code)| Flash::of_code(code));
+        let page = respond::Page {
+            title,
+            org: Some(frame::Org { name: org.name.to_string(), checks_href: self.deps.site.paths(&org.name).checks() }),
+            csrf: Some(self.form_token()),
+            refresh,
+            flash,
+            main,
+        };
+        let is_fragment = query.iter().any(|(name, value)| name == "fragment" && value == "1");
+        Ok(respond::page(&page, is_fragment, self.headers())?)
+    }
+}
+
+impl From<RerunError> for Problem {
+    fn from(error: RerunError) -> Self {
+        match error {
+            RerunError::Unknown(_) => Self::NotFound,
+            RerunError::Refused(refusal) => Self::Refused(refusal.to_string()),
+            RerunError::Failed(error) => Self::Workflow(error),
+        }
+    }
+}
+
+fn is_transient(problem: &Problem) -> bool {
+    match problem {
+        Problem::Store(error) => error.is_retryable(),
+        // All of it is worth another try.
+        Problem::Workflow(_) => true,
+        Problem::NotFound | Problem::ForeignForm | Problem::BadForm(_) | Problem::Refused(_) | Problem::Render(_) => false,
+    }
+}
+
+/// An error with all its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

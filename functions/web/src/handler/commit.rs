@@ -1,0 +1,86 @@
+//! A commit's page, and the page of one of its checks.
+
+use askama::Template;
+use bytes::Bytes;
+use http::Response;
+use quillon_core::attempt::Attempt;
+use quillon_core::commit::Commit;
+use quillon_core::org::{Org, Repository};
+use quillon_core::run::CommitKey;
+
+use super::{Problem, Visit};
+use crate::page::card::Scene;
+use crate::page::check::{CheckPage, Wanted, find};
+use crate::page::commit::CommitPage;
+use crate::page::frame::Refresh;
+use crate::page::log::Log;
+use crate::page::time::settled;
+use crate::route::CommitRoute;
+
+/// The page of a commit, or of the check that the query names.
+pub(super) async fn commit(visit: &Visit<'_>, org: &Org, route: &CommitRoute) -> Result<Response<Bytes>, Problem> {
+    let store = &visit.deps.store;
+    let repository = store.repository_by_name(org.id, &route.repository).await?.ok_or(Problem::NotFound)?;
+    let mut commit = store.commit(&CommitKey { repository: repository.id, sha: route.sha.clone() }).await?;
+    // A transferred repository keeps its number: what it did in another org stays there.
+    commit.runs.retain(|run| run.org == org.id);
+    commit.attempts.retain(|attempt| attempt.org == org.id);
+    if commit.runs.is_empty() {
+        return Err(Problem::NotFound);
+    }
+    let query = visit.query();
+    let parameter = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    match parameter("check") {
+        None => whole(visit, org, &repository, &commit),
+        Some(check) => {
+            let attempt = match parameter("attempt") {
+                None => None,
+                Some(number) => Some(number.parse().map_err(|_| Problem::NotFound)?),
+            };
+            let wanted = Wanted { attempt, run: parameter("run").map(str::to_owned) };
+            one(visit, org, &repository, &commit, route, check, &wanted).await
+        }
+    }
+}
+
+fn whole(visit: &Visit<'_>, org: &Org, repository: &Repository, commit: &Commit) -> Result<Response<Bytes>, Problem> {
+    let is_live = CommitPage::is_live(commit);
+    let site = &visit.deps.site;
+    let scene = Scene { site, paths: &site.paths(&org.name), now: settled(visit.now, is_live) };
+    let page = CommitPage::new(commit, &repository.name, visit.forms(org), scene).ok_or(Problem::NotFound)?;
+    let title = format!("{} {}", repository.name, commit.key.sha.short());
+    visit.show(org, title, Refresh::of(is_live), page.render()?)
+}
+
+async fn one(
+    visit: &Visit<'_>,
+    org: &Org,
+    repository: &Repository,
+    commit: &Commit,
+    route: &CommitRoute,
+    check: &str,
+    wanted: &Wanted,
+) -> Result<Response<Bytes>, Problem> {
+    let found = find(commit, &route.module, check, wanted).ok_or(Problem::NotFound)?;
+    let log = log(visit, found.attempt).await?;
+    let is_live = !found.attempt.is_terminal();
+    let site = &visit.deps.site;
+    let scene = Scene { site, paths: &site.paths(&org.name), now: settled(visit.now, is_live) };
+    let page = CheckPage::new(&found, &repository.name, log, visit.forms(org), scene).ok_or(Problem::NotFound)?;
+    let title = format!("{} {} of {}", page.state.word, page.name, repository.name);
+    visit.show(org, title, Refresh::of(is_live), page.render()?)
+}
+
+/// What is kept of what an attempt printed.
+async fn log(visit: &Visit<'_>, attempt: &Attempt) -> Result<Log, Problem> {
+    if !attempt.is_terminal() {
+        return Ok(Log::none("The log comes when the attempt ends."));
+    }
+    if attempt.started_at().is_none() {
+        return Ok(Log::none("It did not start, so it printed nothing."));
+    }
+    Ok(match visit.deps.store.output(attempt.id).await? {
+        Some(output) => Log::new(&output.text, output.is_cut),
+        None => Log::none("No log is kept: its agent was lost before it could send one, or it is older than 90 days."),
+    })
+}

@@ -1,0 +1,179 @@
+//! Addresses: our own pages as paths, and the forge's pages as URLs.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use quillon_core::id::CommitSha;
+use quillon_core::name::{ModulePath, Ref, RepositoryName, Task};
+use quillon_core::org::OrgName;
+use quillon_core::report::Links;
+use url::Url;
+
+use crate::page::filter::Filter;
+
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':').remove(b'/');
+
+/// Where this instance and its forge are.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Base URL of these pages.
+    pub public: Url,
+    /// Base URL of the forge's pages, such as `https://github.com`.
+    pub forge: Url,
+}
+
+impl Site {
+    /// Host of the forge as module references name it.
+    #[must_use]
+    pub fn forge_host(&self) -> String {
+        let host = self.forge.host_str().unwrap_or("github.com");
+        self.forge.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// The links of an org's pages, as paths of this site.
+    #[must_use]
+    pub fn paths(&self, org: &OrgName) -> Paths {
+        Paths { links: Links { public_url: String::new(), forge_host: self.forge_host(), org: org.to_string() } }
+    }
+
+    fn forge_page(&self, repository: &RepositoryName, rest: &str) -> String {
+        let base = self.forge.as_str().trim_end_matches('/');
+        format!("{base}/{repository}{rest}")
+    }
+
+    /// The forge's page of a repository.
+    #[must_use]
+    pub fn forge_repository(&self, repository: &RepositoryName) -> String {
+        self.forge_page(repository, "")
+    }
+
+    /// The forge's page of a commit.
+    #[must_use]
+    pub fn forge_commit(&self, repository: &RepositoryName, sha: &CommitSha) -> String {
+        self.forge_page(repository, &format!("/commit/{sha}"))
+    }
+
+    /// The forge's page of a branch, a tag or a pull request.
+    #[must_use]
+    pub fn forge_ref(&self, repository: &RepositoryName, reference: &Ref) -> String {
+        match reference {
+            Ref::Branch(name) | Ref::Tag(name) => {
+                self.forge_page(repository, &format!("/tree/{}", utf8_percent_encode(name.as_str(), QUERY)))
+            }
+            Ref::Pull(number) => self.forge_page(repository, &format!("/pull/{number}")),
+        }
+    }
+}
+
+/// Paths of one org's pages.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    links: Links,
+}
+
+impl Paths {
+    /// The org's name.
+    #[must_use]
+    pub fn org(&self) -> &str {
+        &self.links.org
+    }
+
+    /// The Checks page.
+    #[must_use]
+    pub fn checks(&self) -> String {
+        format!("/{}/checks", self.links.org)
+    }
+
+    /// The Checks page with a filter.
+    #[must_use]
+    pub fn filtered(&self, filter: &Filter) -> String {
+        let mut path = self.checks();
+        for (index, (name, value)) in filter.pairs().into_iter().enumerate() {
+            path.push(if index == 0 { '?' } else { '&' });
+            path.push_str(name);
+            path.push('=');
+            path.extend(utf8_percent_encode(&value, QUERY));
+        }
+        path
+    }
+
+    /// Where reruns and cancellations are posted to.
+    #[must_use]
+    pub fn action(&self, action: Action) -> String {
+        format!("{}/{}", self.checks(), action.word())
+    }
+
+    /// The page of a commit.
+    #[must_use]
+    pub fn commit(&self, repository: &RepositoryName, sha: &CommitSha) -> String {
+        self.links.check_page(repository, &ModulePath::root(), sha, None)
+    }
+
+    /// The page of a check, with its newest attempt.
+    #[must_use]
+    pub fn check(&self, repository: &RepositoryName, module: &ModulePath, sha: &CommitSha, task: &Task) -> String {
+        self.links.check_page(repository, module, sha, Some(task.label()))
+    }
+
+    /// How people name a module: `host/owner/name[/path]`.
+    #[must_use]
+    pub fn module_ref(&self, repository: &RepositoryName, module: &ModulePath) -> String {
+        self.links.module_ref(repository, module)
+    }
+}
+
+/// What can be done about checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Run checks again.
+    Rerun,
+    /// Load a module again.
+    RerunLoad,
+    /// Stop checks.
+    Cancel,
+}
+
+impl Action {
+    /// The last segment of its path.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rerun => "rerun",
+            Self::RerunLoad => "rerun-load",
+            Self::Cancel => "cancel",
+        }
+    }
+
+    /// The action of a path segment.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Rerun, Self::RerunLoad, Self::Cancel].into_iter().find(|action| action.word() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(forge: &str) -> Site {
+        Site { public: Url::parse("http://127.0.0.1:8800").expect("a URL"), forge: Url::parse(forge).expect("a URL") }
+    }
+
+    #[test]
+    fn forge_pages() {
+        let site = site("https://github.com/");
+        let name: RepositoryName = "acme/api".parse().expect("a name");
+        let branch = Ref::Branch("feature/a#b".parse().expect("a branch"));
+        assert_eq!(site.forge_ref(&name, &branch), "https://github.com/acme/api/tree/feature/a%23b");
+        assert_eq!(site.forge_ref(&name, &Ref::Pull(quillon_core::id::PullNumber(7))), "https://github.com/acme/api/pull/7");
+        assert_eq!(site.forge_host(), "github.com");
+        assert_eq!(self::site("http://127.0.0.1:8801/git").forge_repository(&name), "http://127.0.0.1:8801/git/acme/api");
+    }
+
+    #[test]
+    fn the_check_page_has_the_path_that_the_cli_prints() {
+        let paths = site("https://github.com").paths(&"acme".parse().expect("an org"));
+        let name: RepositoryName = "acme/api".parse().expect("a name");
+        let sha: CommitSha = "0123456789abcdef0123456789abcdef01234567".parse().expect("a SHA");
+        let page = paths.check(&name, &"ci".parse().expect("a path"), &sha, &Task::Check("go:lint".parse().expect("a check")));
+        assert_eq!(page, format!("/acme/checks/github.com/acme/api/ci@{sha}?check=go:lint"));
+    }
+}

@@ -1,0 +1,10 @@
+//! The Lambda shell of the pages.
+
+use quillon_runtime::{Clock, Error, Settings};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let sdk = quillon_runtime::init().await;
+    let deps = quillon_web::Deps::new(&Settings::from_env(), &sdk, Clock::system())?;
+    quillon_runtime::serve_http(|request| quillon_web::handle(&deps, request)).await
+}

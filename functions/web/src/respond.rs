@@ -1,0 +1,146 @@
+//! Responses: one set of strict headers for every page, and `304` where nothing changed.
+
+use askama::Template;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use http::{HeaderMap, Response, StatusCode};
+use sha2::{Digest, Sha256};
+
+use crate::asset::{Asset, Assets};
+use crate::flash::Flash;
+use crate::page::frame::{Frame, Org, Refresh};
+use crate::page::notice::Notice;
+
+/// Only what is ours, nothing inline, and nobody frames it.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// How often the script asks again, in an answer that has no frame.
+const REFRESH: HeaderName = HeaderName::from_static("x-quillon-refresh");
+
+/// A page to be sent.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// What it is, for the window's title.
+    pub(crate) title: String,
+    /// The org in the top bar.
+    pub(crate) org: Option<Org>,
+    /// The token of the sign-out form.
+    pub(crate) csrf: Option<String>,
+    /// How often the script asks again.
+    pub(crate) refresh: Refresh,
+    /// What came of the last action.
+    pub(crate) flash: Option<Flash>,
+    /// The main part.
+    pub(crate) main: String,
+}
+
+/// Sends a page, whole or its main part only, unless the browser has it.
+pub(crate) fn page(page: &Page, is_fragment: bool, headers: &HeaderMap) -> Result<Response<Bytes>, askama::Error> {
+    let html = if is_fragment { page.main.clone() } else { framed(page)? };
+    let etag = format!("\"{}\"", &hex::encode(Sha256::digest(html.as_bytes()))[..32]);
+    let mut response = if is_known(headers, &etag) { empty(StatusCode::NOT_MODIFIED) } else { html_response(StatusCode::OK, html) };
+    put(&mut response, ETAG, &etag);
+    put(&mut response, REFRESH, page.refresh.word());
+    Ok(response)
+}
+
+/// Sends a page that says one thing.
+pub(crate) fn notice(status: StatusCode, notice: &Notice, csrf: Option<String>) -> Response<Bytes> {
+    let main = notice.render();
+    let title = notice.title.clone();
+    let html = main.and_then(|main| framed(&Page { title, org: None, csrf, refresh: Refresh::Never, flash: None, main }));
+    match html {
+        Ok(html) => html_response(status, html),
+        Err(error) => {
+            tracing::error!(%error, "a page cannot be rendered");
+            html_response(StatusCode::INTERNAL_SERVER_ERROR, "<!doctype html><title>Something is broken</title>".to_owned())
+        }
+    }
+}
+
+fn framed(page: &Page) -> Result<String, askama::Error> {
+    let frame = Frame {
+        title: &page.title,
+        org: page.org.clone(),
+        csrf: page.csrf.as_deref(),
+        refresh: page.refresh,
+        flash: page.flash,
+        main: &page.main,
+        assets: Assets::all(),
+    };
+    frame.render()
+}
+
+/// Leads elsewhere on this site.
+pub(crate) fn see_other(path: &str, cookie: Option<&str>) -> Response<Bytes> {
+    let mut response = empty(StatusCode::SEE_OTHER);
+    put(&mut response, LOCATION, path);
+    put(&mut response, CACHE_CONTROL, "no-store");
+    if let Some(cookie) = cookie {
+        put(&mut response, SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Sends a style sheet, a script or the sign.
+pub(crate) fn asset(asset: &Asset, headers: &HeaderMap) -> Response<Bytes> {
+    let mut response = if is_known(headers, &asset.etag) {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        let mut response = empty(StatusCode::OK);
+        *response.body_mut() = Bytes::from_static(asset.content.as_bytes());
+        put(&mut response, CONTENT_TYPE, asset.media_type);
+        response
+    };
+    put(&mut response, ETAG, &asset.etag);
+    put(&mut response, CACHE_CONTROL, "public, max-age=31536000, immutable");
+    response
+}
+
+/// Takes what only a sign-in link has out of sight of every other page.
+pub(crate) fn without_referrer(mut response: Response<Bytes>) -> Response<Bytes> {
+    put(&mut response, REFERRER_POLICY, "no-referrer");
+    put(&mut response, CACHE_CONTROL, "no-store");
+    response
+}
+
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    known.flat_map(|value| value.split(',')).any(|known| known.trim().trim_start_matches("W/") == etag)
+}
+
+fn html_response(status: StatusCode, html: String) -> Response<Bytes> {
+    let mut response = empty(status);
+    *response.body_mut() = Bytes::from(html);
+    put(&mut response, CONTENT_TYPE, "text/html; charset=utf-8");
+    response
+}
+
+/// A response without a body, with the headers that all have.
+fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    let fixed: [(HeaderName, &str); 8] = [
+        (http::header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (http::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (http::header::X_FRAME_OPTIONS, "DENY"),
+        // Not `no-referrer`: with it browsers send `Origin: null` with our own forms.
+        (REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("x-robots-tag"), "noindex"),
+        (CACHE_CONTROL, "private, no-cache"),
+    ];
+    for (name, value) in fixed {
+        put(&mut response, name, value);
+    }
+    response
+}
+
+/// Sets a header; a value that no header can hold is left out.
+fn put(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use jiff::Timestamp;
 use quillon_core::attempt::{Attempt, CancelReason, Event, LEASE_TTL, Lease, later};
 use quillon_core::id::LeaseId;
 use quillon_core::name::Ref;
@@ -41,8 +42,12 @@ async fn look(deps: &Deps, agent: &Agent) -> Result<Option<LeaseGrant>, ApiError
     for trust in trusts {
         let offers = deps.store.offers(*trust, MAX_OFFERS).await?;
         for offer in offers.iter().filter(|offer| may_run(agent, offer)) {
-            if let Some(grant) = try_lease(deps, agent, offer).await? {
-                return Ok(Some(grant));
+            match try_lease(deps, agent, offer).await {
+                Ok(Some(grant)) => return Ok(Some(grant)),
+                Ok(None) => {}
+                // One damaged item must not keep every agent from everything else.
+                Err(ApiError::Internal { cause }) => tracing::error!(attempt.id = %offer.id, cause, "an offer cannot be given out"),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -86,12 +91,9 @@ async fn try_lease(deps: &Deps, agent: &Agent, offer: &Attempt) -> Result<Option
     let key = deps.instance_key(now).await?;
     let id = LeaseId::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), secret::entropy()?);
     let lease = Lease { id, agent: agent.id, until: later(now, LEASE_TTL) };
-    let Some(applied) = deps.workflow.apply(offer.id, &Event::Leased(lease), now, "agent").await? else { return Ok(None) };
-    if !applied.changed || !job::is_running_under(&applied.attempt, id) {
-        return Ok(None);
-    }
+    let Some(won) = win(deps, offer, lease, now).await? else { return Ok(None) };
     // What an index says may be old; what was won is what is told.
-    let job = Job { execution: applied.attempt.execution, ..job };
+    let job = Job { execution: won.execution, ..job };
     Ok(Some(LeaseGrant {
         attempt: offer.id,
         lease: id,
@@ -100,6 +102,25 @@ async fn try_lease(deps: &Deps, agent: &Agent, offer: &Attempt) -> Result<Option
         heartbeat_s: deps.options.heartbeat_s,
         job,
     }))
+}
+
+/// Takes the lease; none when somebody else did, or when the attempt is no longer on offer.
+async fn win(deps: &Deps, offer: &Attempt, lease: Lease, now: Timestamp) -> Result<Option<Attempt>, ApiError> {
+    let id = lease.id;
+    let stored = match deps.workflow.apply(offer.id, &Event::Leased(lease), now, "agent").await {
+        Ok(applied) => applied.map(|applied| applied.attempt),
+        Err(error) => {
+            // The lease is stored before the hints are sent: one that was won is used, or the attempt would idle until it
+            // runs out. The hints come again with the next transition.
+            let stored = deps.store.attempt(offer.id).await?;
+            if !stored.as_ref().is_some_and(|attempt| job::is_running_under(attempt, id)) {
+                return Err(error.into());
+            }
+            tracing::warn!(attempt.id = %offer.id, %error, "a lease was won, but its hints were not sent");
+            stored
+        }
+    };
+    Ok(stored.filter(|attempt| job::is_running_under(attempt, id)))
 }
 
 /// Why an offered attempt is not given out.

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
 mod credentials;
+mod faults;
 mod graphql;
 mod operator;
 mod runner;

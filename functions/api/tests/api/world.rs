@@ -26,6 +26,7 @@ const SESSION_KEY: &str = "the key of this test's instance";
 
 /// The instance.
 pub(crate) struct World {
+    pub(crate) engines: Engines,
     pub(crate) deps: Deps,
     pub(crate) clock: Clock,
 }
@@ -74,7 +75,7 @@ impl World {
         let known = json!({ "key": SESSION_KEY }).to_string();
         engines.secrets_client().put_secret_value().secret_id(session).secret_string(known).send().await.expect("a secret");
         let deps = Deps::new(&Settings::new(environment), &engines.sdk_config(), clock.clone()).expect("the settings");
-        Self { deps, clock }
+        Self { engines, deps, clock }
     }
 
     pub(crate) fn key(&self) -> InstanceKey {

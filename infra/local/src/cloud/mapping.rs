@@ -247,6 +247,7 @@ impl Mapping {
             invocation: None,
             attempt: 1,
             body: request.to_string().into(),
+            policy: None,
         };
         let response = self.engines.call(call).await;
         let document: Value = serde_json::from_slice(&response.body).unwrap_or_default();

@@ -14,6 +14,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use aws_config::SdkConfig;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use quillon_runtime::Clock;
 use serde::Serialize;
@@ -24,6 +25,7 @@ pub use mapping::Mapping;
 pub use routes::{RouteMatch, RouteTable};
 pub use schedule::{Due, Schedules};
 
+use crate::engine::policy::Policy;
 use crate::engine::wire::Service;
 use crate::engine::{Engines, OpenError, Storage};
 use crate::template::{self, ApplyError, Environment, Template};
@@ -118,6 +120,13 @@ impl Cloud {
     #[must_use]
     pub fn template(&self) -> &Template {
         &self.template
+    }
+
+    /// SDK configuration of a function, by its logical id: it may do what the template allows it, as on AWS.
+    #[must_use]
+    pub fn sdk_config(&self, function: &str) -> SdkConfig {
+        let statements = self.template.function(function).map(|function| function.statements.clone()).unwrap_or_default();
+        self.engines.sdk_config_for(Policy { function: function.to_owned(), statements })
     }
 
     /// The environment variables of a function, by its logical id.

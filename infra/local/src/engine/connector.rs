@@ -1,5 +1,6 @@
 //! The in-process transport: an HTTP client for the AWS SDK whose requests never leave the process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -15,6 +16,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 
 use super::fault::Caller;
+use super::policy::Policy;
 use super::wire::Response;
 use super::{Call, Engines};
 
@@ -25,7 +27,10 @@ const ENDPOINT: &str = "http://aws.quillon.local";
 
 /// Carries the SDK's requests to the engines.
 #[derive(Clone, Debug)]
-struct InProcess(Engines);
+struct InProcess {
+    engines: Engines,
+    policy: Option<Arc<Policy>>,
+}
 
 impl Engines {
     /// Configuration for SDK clients whose calls end in these engines, in process.
@@ -34,6 +39,16 @@ impl Engines {
     /// here recovers by being left alone.
     #[must_use]
     pub fn sdk_config(&self) -> SdkConfig {
+        self.configure(None)
+    }
+
+    /// Like [`Engines::sdk_config`], for a function that may do what its policy allows and nothing else.
+    #[must_use]
+    pub fn sdk_config_for(&self, policy: Policy) -> SdkConfig {
+        self.configure(Some(Arc::new(policy)))
+    }
+
+    fn configure(&self, policy: Option<Arc<Policy>>) -> SdkConfig {
         let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)).with_max_backoff(Duration::from_millis(10));
         let credentials = Credentials::new("local", "local", None, None, "quillon-local");
         SdkConfig::builder()
@@ -42,7 +57,7 @@ impl Engines {
             .endpoint_url(ENDPOINT)
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .retry_config(retries)
-            .http_client(InProcess(self.clone()))
+            .http_client(InProcess { engines: self.clone(), policy })
             .build()
     }
 
@@ -73,7 +88,7 @@ impl HttpClient for InProcess {
 
 impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let engines = self.0.clone();
+        let Self { engines, policy } = self.clone();
         HttpConnectorFuture::new(async move {
             let headers = request.headers();
             let call = Call {
@@ -83,6 +98,7 @@ impl HttpConnector for InProcess {
                 attempt: attempt_of(headers.get("amz-sdk-request")),
                 // The JSON protocols send documents, never streams.
                 body: Bytes::copy_from_slice(request.body().bytes().unwrap_or_default()),
+                policy,
             };
             answer(engines.call(call).await)
         })

@@ -8,6 +8,7 @@ pub mod connector;
 pub mod dynamodb;
 pub mod fault;
 pub mod meter;
+pub mod policy;
 pub mod secrets;
 pub mod server;
 pub mod sqs;
@@ -24,6 +25,7 @@ use quillon_runtime::Clock;
 use dynamodb::DynamoDb;
 use fault::{CallInfo, Caller, Fault, FaultHook, Faults};
 use meter::{Capacity, Meter, Metered, Usage};
+use policy::Policy;
 use secrets::Secrets;
 use sqs::Sqs;
 use wire::{Response, Service};
@@ -50,6 +52,8 @@ pub struct Call {
     pub attempt: u32,
     /// The JSON request.
     pub body: Bytes,
+    /// What the caller may do; `None` for one that may do everything.
+    pub policy: Option<Arc<Policy>>,
 }
 
 /// Why the engines could not be opened.
@@ -160,6 +164,9 @@ impl Engines {
         let Some((service, operation)) = Service::of_target(&call.target) else {
             return Response::error(400, "UnknownOperationException", "no embedded service has this target");
         };
+        if let Some(refusal) = call.policy.as_ref().and_then(|policy| policy.refuse(service, operation, &call.body)) {
+            return refusal;
+        }
         let index = self.0.faults.number(call.invocation.as_deref(), call.attempt);
         let info = CallInfo { service, operation, index, attempt: call.attempt, caller: call.caller, body: &call.body };
         let fault = self.0.faults.decide(&info);

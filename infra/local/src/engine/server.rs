@@ -93,6 +93,7 @@ async fn handle(State((engines, key)): State<(Engines, AccessKey)>, request: Req
         invocation: text("amz-sdk-invocation-id").map(str::to_owned),
         attempt: attempt_of(text("amz-sdk-request")),
         body,
+        policy: None,
     };
     http(engines.call(call).await)
 }

@@ -21,8 +21,7 @@ pub use apply::{ApplyError, Environment, apply};
 pub use error::TemplateError;
 pub use expression::{Cron, Expression, ExpressionError};
 pub use model::{
-    DeadLetter, Effect, Event, EventSource, Function, Index, Key, KeyAttribute, Parameter, Projection, Queue, Secret, SecretValue,
-    Statement, Table, Template,
+    DeadLetter, Event, EventSource, Function, Index, Key, KeyAttribute, Parameter, Projection, Queue, Secret, SecretValue, Table, Template,
 };
 pub use parameters::Parameters;
 

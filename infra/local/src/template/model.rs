@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::expression::Expression;
+use crate::engine::policy::Statement;
 
 /// A template with its parameters filled in.
 #[derive(Clone, Debug)]
@@ -124,28 +125,6 @@ pub enum EventSource {
         /// The event, JSON text.
         input: String,
     },
-}
-
-/// A statement of a function's policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement {
-    /// `Allow` or `Deny`.
-    pub effect: Effect,
-    /// Actions, such as `sqs:SendMessage`.
-    pub actions: Vec<String>,
-    /// ARNs.
-    pub resources: Vec<String>,
-    /// Whether it is about everything but `resources`.
-    pub all_but: bool,
-}
-
-/// Whether a statement allows or denies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Allows.
-    Allow,
-    /// Denies, whatever another statement allows.
-    Deny,
 }
 
 /// A queue.

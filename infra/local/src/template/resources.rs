@@ -7,10 +7,10 @@ use super::error::{Path, TemplateError};
 use super::evaluate::{Names, Scope, Value};
 use super::fields::Fields;
 use super::model::{
-    DeadLetter, Effect, Event, EventSource, Function, Index, Key, KeyAttribute, Projection, Queue, Secret, SecretValue, Statement, Table,
-    Template,
+    DeadLetter, Event, EventSource, Function, Index, Key, KeyAttribute, Projection, Queue, Secret, SecretValue, Table, Template,
 };
 use super::node::Node;
+use crate::engine::policy::{Effect, Statement, table_arn};
 use crate::engine::{secrets, sqs};
 
 /// A resource type that exists here.

@@ -1,8 +1,10 @@
 //! The cloud: mappings honour what a function answers, schedules fire, routes lead.
 
+use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use quillon::cloud::Cloud;
 use quillon::engine::Storage;
 use quillon::template::{BUNDLED, Template};
@@ -29,14 +31,14 @@ fn bodies(event: &SqsEvent) -> Vec<String> {
 }
 
 /// A function that fails the messages with these bodies.
-async fn failing(event: SqsEvent, failing: &[&str]) -> Result<SqsBatchResponse, String> {
+fn failing(event: SqsEvent, failing: &[&str]) -> Ready<Result<SqsBatchResponse, String>> {
     let mut response = SqsBatchResponse::default();
     for record in event.records {
         if failing.contains(&record.body.unwrap().as_str()) {
             response.add_failure(record.message_id.unwrap());
         }
     }
-    Ok(response)
+    ready(Ok(response))
 }
 
 async fn depth(cloud: &Cloud, queue: &str) -> (u64, u64) {
@@ -151,4 +153,29 @@ async fn requests_are_routed_as_the_template_says() {
     assert_eq!(function("GET", "/healthz"), "Api");
     assert_eq!(function("GET", "/"), "Web");
     assert_eq!(function("POST", "/checks/1/rerun"), "Web");
+}
+
+#[tokio::test]
+async fn a_function_may_do_what_the_template_allows_and_nothing_else() {
+    let cloud = open(&Storage::Memory).await;
+    let webhook = cloud.sdk_config("Webhook");
+    let environment = cloud.environment("Scheduler");
+    let queues = aws_sdk_sqs::Client::new(&webhook);
+    let send = |queue: &str| queues.send_message().queue_url(&environment[queue]).message_body("x").send();
+    send("QUEUE_EVENTS_URL").await.unwrap();
+    assert_eq!(send("QUEUE_DISPATCH_URL").await.unwrap_err().code(), Some("AccessDenied"));
+    let secrets = aws_sdk_secretsmanager::Client::new(&webhook);
+    secrets.get_secret_value().secret_id(&cloud.environment("Webhook")["WEBHOOK_SECRET_ARN"]).send().await.unwrap();
+    let app = secrets.get_secret_value().secret_id(&environment["GITHUB_APP_SECRET_ARN"]).send().await.unwrap_err();
+    assert_eq!(app.code(), Some("AccessDeniedException"));
+    let tables = aws_sdk_dynamodb::Client::new(&webhook);
+    let refused = tables.describe_table().table_name(&environment["TABLE_ORGS"]).send().await.unwrap_err();
+    assert!(refused.message().unwrap_or_default().contains("`Webhook`"), "{refused:?}");
+
+    let scheduler = aws_sdk_dynamodb::Client::new(&cloud.sdk_config("Scheduler"));
+    let query = scheduler.query().table_name(&environment["TABLE_CHECKS"]).index_name("gsi3").key_condition_expression("due_pk = :pk");
+    let pk = aws_sdk_dynamodb::types::AttributeValue::S("d".into());
+    query.expression_attribute_values(":pk", pk).send().await.unwrap();
+    let scan = scheduler.scan().table_name(&environment["TABLE_CHECKS"]).send().await;
+    assert_eq!(scan.unwrap_err().code(), Some("AccessDeniedException"), "no page may scan");
 }

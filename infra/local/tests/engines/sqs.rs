@@ -123,7 +123,7 @@ async fn a_message_that_is_received_too_often_goes_to_the_dead_letter_queue_and_
     let source = "arn:aws:sqs:us-east-1:000000000000:work";
     assert_eq!(attribute(&given_up[0], MessageSystemAttributeName::DeadLetterQueueSourceArn), Some(source));
     let sources = client.list_dead_letter_source_queues().queue_url(&dead).send().await.unwrap();
-    assert_eq!(sources.queue_urls, [url.clone()]);
+    assert_eq!(sources.queue_urls, std::slice::from_ref(&url));
 
     engines.clock().advance(seconds(30));
     let dead_arn = "arn:aws:sqs:us-east-1:000000000000:dead";
@@ -311,7 +311,7 @@ async fn queues_are_created_once_listed_purged_and_deleted() {
     let bad = client.set_queue_attributes().queue_url(&url).attributes(QueueAttributeName::RedrivePolicy, policy);
     assert!(bad.send().await.unwrap_err().into_service_error().is_invalid_attribute_value());
 
-    assert_eq!(client.list_queues().send().await.unwrap().queue_urls(), [url.clone()]);
+    assert_eq!(client.list_queues().send().await.unwrap().queue_urls(), std::slice::from_ref(&url));
     client.send_message().queue_url(&url).message_body("one").send().await.unwrap();
     client.purge_queue().queue_url(&url).send().await.unwrap();
     assert!(receive(&client, &url).await.is_empty());

@@ -53,7 +53,7 @@ struct Job {
     exec: Option<Running>,
 }
 
-/// Runs the checks of a plan and answers with the exit code: 0 when all passed, 1 otherwise.
+/// Runs the checks of a plan and answers with the exit code: 0 when all passed, 1 when one did not, 2 when a signal came.
 pub(crate) async fn run_checks(plan: Plan, terminal: &Terminal) -> u8 {
     let telemetry = Telemetry::start(&plan.environment, || labels::resource(&plan.root, &plan.command_line, &plan.environment)).await;
     let root_name = plan.environment.get("DAGGER_TRACE_NAME").cloned().unwrap_or_else(|| plan.command_line.join(" "));
@@ -77,7 +77,7 @@ pub(crate) async fn run_checks(plan: Plan, terminal: &Terminal) -> u8 {
         Ok(()) => 0,
         Err(_) if is_interrupted => {
             terminal.say("Canceled.");
-            1
+            2
         }
         Err(message) => {
             terminal.error(&message);
@@ -146,6 +146,12 @@ async fn drive(plan: &Plan, terminal: &Terminal, telemetry: &Telemetry, group: &
         }
     }
     while tasks.join_next().await.is_some() {}
+    // A signal to the whole group can end the checks before it is seen here.
+    tokio::select! {
+        biased;
+        _ = interrupt.recv(), if !*stop.borrow() => is_interrupted = true,
+        () = std::future::ready(()) => {}
+    }
     let unfinished = || Err("not run".to_owned());
     let results = plan.checks.iter().zip(results).map(|(check, result)| (check.name.clone(), result.unwrap_or_else(unfinished)));
     (results.collect(), is_interrupted)

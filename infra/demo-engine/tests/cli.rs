@@ -127,7 +127,7 @@ fn sigint_stops_the_check_and_everything_it_started() {
         assert!(read_until(&mut progress, "ready").contains("ready"));
         let pid = rustix::process::Pid::from_child(&engine);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("signal");
-        assert_eq!(engine.wait().expect("ends").code(), Some(1));
+        assert_eq!(engine.wait().expect("ends").code(), Some(2));
         let mut rest = String::new();
         progress.read_to_string(&mut rest).expect("utf-8");
         assert!(rest.contains("Canceled."), "{rest}");

@@ -41,10 +41,10 @@ pub struct CreateToken {
 /// A token that was made.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct CreatedToken {
-    /// What is known of it from now on.
-    pub token: Token,
     /// The token itself; it cannot be shown again.
-    pub text: String,
+    pub token: String,
+    /// What is known of it from now on.
+    pub record: Token,
     /// Whether its org was made for it.
     pub is_org_new: bool,
 }
@@ -71,8 +71,8 @@ pub(super) async fn create(deps: &Deps, request: &Request<Bytes>) -> Result<Resp
     }
     let expires_at = expiry(wanted.expires_in_days, now)?;
     let (org, is_org_new) = org_or_new(deps, &wanted.org, now).await?;
-    let text = token_text(&org.name, &secret::fresh()?);
-    let token = Token {
+    let token = token_text(&org.name, &secret::fresh()?);
+    let record = Token {
         id: TokenId::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), secret::entropy()?),
         org: org.id,
         org_name: org.name,
@@ -81,8 +81,8 @@ pub(super) async fn create(deps: &Deps, request: &Request<Bytes>) -> Result<Resp
         created_at: now,
         expires_at,
     };
-    match deps.store.create_token(&token, &secret::hash(&text)).await? {
-        Written::Done => Ok(quillon_runtime::json(StatusCode::CREATED, &CreatedToken { token, text, is_org_new })),
+    match deps.store.create_token(&record, &secret::hash(&token)).await? {
+        Written::Done => Ok(quillon_runtime::json(StatusCode::CREATED, &CreatedToken { token, record, is_org_new })),
         Written::Lost => Err(ApiError::Internal { cause: "a fresh token text is taken".to_owned() }),
     }
 }

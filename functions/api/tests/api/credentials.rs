@@ -63,14 +63,14 @@ async fn tokens_end_when_they_expire_or_are_deleted() {
     let world = World::new().await;
     let (_, made) =
         world.post("/operator/v1/tokens", &world.operator(), json!({ "org": "acme", "name": "short", "expires_in_days": 1 })).await;
-    let short = format!("Bearer {}", made["text"].as_str().expect("a text"));
+    let short = format!("Bearer {}", made["token"].as_str().expect("a text"));
     let (_, made) = world.post("/operator/v1/tokens", &world.operator(), json!({ "org": "acme", "name": "long" })).await;
-    let long = format!("Bearer {}", made["text"].as_str().expect("a text"));
+    let long = format!("Bearer {}", made["token"].as_str().expect("a text"));
     let status = async |token: &str| world.post("/query", token, json!({ "query": USER })).await.0;
     assert_eq!((status(&short).await, status(&long).await), (StatusCode::OK, StatusCode::OK));
     world.pass(86_400);
     assert_eq!((status(&short).await, status(&long).await), (StatusCode::UNAUTHORIZED, StatusCode::OK));
-    let path = format!("/operator/v1/tokens/{}?org=acme", made["token"]["id"].as_str().expect("an id"));
+    let path = format!("/operator/v1/tokens/{}?org=acme", made["record"]["id"].as_str().expect("an id"));
     assert_eq!(world.call(Method::DELETE, &path, Some(&world.operator()), None).await.0, StatusCode::NO_CONTENT);
     assert_eq!(world.call(Method::DELETE, &path, Some(&world.operator()), None).await.0, StatusCode::NOT_FOUND);
     assert_eq!(status(&long).await, StatusCode::UNAUTHORIZED);

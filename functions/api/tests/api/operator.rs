@@ -20,11 +20,11 @@ async fn a_token_makes_its_org_and_is_shown_once() {
     let (status, first) = world.post("/operator/v1/tokens", &world.operator(), body.clone()).await;
     assert_eq!(status, StatusCode::CREATED);
     assert_eq!(first["is_org_new"], true);
-    let text = first["text"].as_str().expect("a text");
+    let text = first["token"].as_str().expect("a text");
     assert!(text.starts_with("dag_Acme_"), "the CLI reads the org's name out of it");
     let (_, second) = world.post("/operator/v1/tokens", &world.operator(), json!({ "org": "acme", "name": "two" })).await;
     assert_eq!(second["is_org_new"], false);
-    assert_eq!(second["token"]["org"], first["token"]["org"], "names are one without regard to case");
+    assert_eq!(second["record"]["org"], first["record"]["org"], "names are one without regard to case");
 
     let (status, list) = get(&world, "/operator/v1/tokens?org=acme").await;
     assert_eq!(status, StatusCode::OK);

@@ -136,7 +136,7 @@ impl World {
         let (status, answer) =
             self.post("/operator/v1/tokens", &self.operator(), json!({ "org": org, "name": "ci", "scopes": scopes })).await;
         assert_eq!(status, StatusCode::CREATED, "{answer}");
-        let text = answer["text"].as_str().expect("a text");
+        let text = answer["token"].as_str().expect("a text");
         format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{text}:")))
     }
 

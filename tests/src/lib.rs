@@ -1,1 +1,9 @@
-//! Skeleton of `tests`.
+//! The world that scenarios happen in: the whole system over the local cloud, a forge, an agent that follows a script, and a
+//! clock that is moved by hand. Nothing sleeps; [`World::settle`] pumps until nothing moves any more.
+
+mod agent;
+mod expect;
+mod world;
+
+pub use agent::{Behaviour, ScriptedAgent};
+pub use world::{Setup, World};

@@ -1,0 +1,12 @@
+//! Scenarios in the language of the domain, over the real handlers, the local cloud and the forge.
+
+mod cancel_rerun;
+mod deliveries;
+mod faults;
+mod forks;
+mod lifecycle;
+mod merging;
+mod push_to_green;
+mod recovery;
+mod supersede;
+mod tidy;

@@ -78,7 +78,7 @@ pub(super) fn names(scope: &Scope, logical_id: &str, kind: Kind, properties: &No
         }
         Kind::Table => {
             let name = named("TableName")?;
-            Names { attributes: BTreeMap::from([("Arn", arn("dynamodb", &format!("table/{name}")))]), reference: name }
+            Names { attributes: BTreeMap::from([("Arn", table_arn(&name))]), reference: name }
         }
         Kind::Secret => {
             let arn = secrets::secret_arn(&named("Name")?);

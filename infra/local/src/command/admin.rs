@@ -1,0 +1,211 @@
+//! `quillon admin`: tokens, agents and settings of a running `up`.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use quillon_core::name::RepositoryName;
+use quillon_core::org::OrgName;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::DataDirectory;
+use super::client::Client;
+use super::data::Data;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tokens of an org, for the dagger CLI and for CI.
+    #[command(subcommand)]
+    Token(Token),
+    /// Agents on other machines.
+    #[command(subcommand)]
+    Agent(Agent),
+    /// How a repository wants to be treated.
+    #[command(subcommand)]
+    Repository(Repository),
+    /// Limits of an org.
+    #[command(subcommand)]
+    Org(Org),
+    /// Print a new link that signs a browser in as the operator.
+    SignIn {
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a token (and the org, where it is new); prints it alone, once.
+    Create {
+        /// Name of the org.
+        #[arg(long)]
+        org: OrgName,
+        /// What to call the token.
+        #[arg(long, default_value = "cli")]
+        name: String,
+        /// Days until it expires; without it, it does not.
+        #[arg(long, value_name = "DAYS")]
+        expires_in_days: Option<u32>,
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+    /// List the tokens of an org.
+    List {
+        /// Name of the org.
+        #[arg(long)]
+        org: OrgName,
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+    /// Make a token stop working.
+    Revoke {
+        /// Name of the org.
+        #[arg(long)]
+        org: OrgName,
+        /// Its id, as `list` shows it.
+        id: quillon_core::id::TokenId,
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// Make a one-time enrolment token for `quillon agent` on another machine; prints it alone.
+    Enrol {
+        /// The only org whose checks the agent may run; without it, all.
+        #[arg(long)]
+        org: Option<OrgName>,
+        /// Minutes until the token expires.
+        #[arg(long, default_value_t = 60, value_name = "MINUTES")]
+        expires_in_minutes: u32,
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+    /// List the agents.
+    List {
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+    /// Make an agent's credential stop working.
+    Remove {
+        /// Its id, as `list` shows it.
+        id: quillon_core::id::AgentId,
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Repository {
+    /// Print the settings as JSON.
+    Show {
+        /// `owner/name`.
+        repository: RepositoryName,
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+    /// Replace the settings.
+    Set {
+        /// `owner/name`.
+        repository: RepositoryName,
+        /// The settings as JSON, as `show` prints them; what is left out gets its default.
+        settings: String,
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Org {
+    /// Set how many checks of an org run at once.
+    Concurrency {
+        /// Name of the org.
+        org: OrgName,
+        /// The limit.
+        limit: u32,
+        #[command(flatten)]
+        data: DataDirectory,
+    },
+}
+
+pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Token(command) => token(command).await?,
+        Command::Agent(command) => agent(command).await?,
+        Command::Repository(command) => repository(command).await?,
+        Command::Org(Org::Concurrency { org, limit, data }) => {
+            let answer = client(&data)?.operator(Method::PUT, &format!("orgs/{org}"), Some(&json!({ "concurrency": limit }))).await?;
+            print(&answer)?;
+        }
+        Command::SignIn { data } => {
+            let contact = Data::contact(&data.data)?;
+            say(&format!("{}operator/sign-in?key={}", contact.url, contact.operator_key));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn token(command: Token) -> anyhow::Result<()> {
+    match command {
+        Token::Create { org, name, expires_in_days, data } => {
+            let mut body = json!({ "org": org, "name": name });
+            if let Some(days) = expires_in_days {
+                body["expires_in_days"] = days.into();
+            }
+            let answer = client(&data)?.operator(Method::POST, "tokens", Some(&body)).await?;
+            // Alone on stdout, so that a script can take it.
+            say(answer["token"].as_str().context("the server answered without a token")?);
+        }
+        Token::List { org, data } => print(&client(&data)?.operator(Method::GET, &format!("tokens?org={org}"), None).await?)?,
+        Token::Revoke { org, id, data } => {
+            client(&data)?.operator(Method::DELETE, &format!("tokens/{id}?org={org}"), None).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn agent(command: Agent) -> anyhow::Result<()> {
+    match command {
+        Agent::Enrol { org, expires_in_minutes, data } => {
+            let mut body = json!({ "expires_in_minutes": expires_in_minutes });
+            if let Some(org) = org {
+                body["org"] = org.to_string().into();
+            }
+            let answer = client(&data)?.operator(Method::POST, "agent-enrolments", Some(&body)).await?;
+            say(answer["token"].as_str().context("the server answered without a token")?);
+        }
+        Agent::List { data } => print(&client(&data)?.operator(Method::GET, "agents", None).await?)?,
+        Agent::Remove { id, data } => {
+            client(&data)?.operator(Method::DELETE, &format!("agents/{id}"), None).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn repository(command: Repository) -> anyhow::Result<()> {
+    let path = |repository: &RepositoryName| format!("repositories/{repository}/settings");
+    let answer = match command {
+        Repository::Show { repository, data } => client(&data)?.operator(Method::GET, &path(&repository), None).await?,
+        Repository::Set { repository, settings, data } => {
+            let settings: Value = serde_json::from_str(&settings).context("the settings are not JSON")?;
+            client(&data)?.operator(Method::PUT, &path(&repository), Some(&settings)).await?
+        }
+    };
+    print(&answer)
+}
+
+fn client(data: &DataDirectory) -> anyhow::Result<Client> {
+    Client::new(Data::contact(&data.data)?)
+}
+
+fn print(answer: &Value) -> anyhow::Result<()> {
+    say(&serde_json::to_string_pretty(answer)?);
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command")]
+fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,88 @@
+//! The handlers of the template's functions, by their logical ids. The one list of them in the local cloud.
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use quillon_runtime::{Settings, SettingsError, drain};
+use serde_json::Value;
+
+use super::OpenError;
+use crate::cloud::Cloud;
+
+/// What every function works with, built from the template exactly as its Lambda shell builds it from the environment.
+#[derive(Debug)]
+pub struct Functions {
+    /// Takes webhooks in.
+    pub webhook: quillon_webhook::Deps,
+    /// Turns hints into runs.
+    pub scheduler: quillon_scheduler::Deps,
+    /// Lets attempts start.
+    pub dispatcher: quillon_dispatcher::Deps,
+    /// Tells GitHub.
+    pub reporter: quillon_reporter::Deps,
+    /// GraphQL, agents, operators.
+    pub api: quillon_api::Deps,
+    /// Pages.
+    pub web: quillon_web::Deps,
+}
+
+impl Functions {
+    /// Builds all of them.
+    ///
+    /// # Errors
+    /// When a function does not accept what the template gives it.
+    pub fn new(cloud: &Cloud) -> Result<Self, OpenError> {
+        let sdk = cloud.engines().sdk_config();
+        let clock = cloud.clock();
+        let settings = |function: &str| Settings::new(cloud.environment(function));
+        Ok(Self {
+            webhook: accepted("Webhook", quillon_webhook::Deps::new(&settings("Webhook"), &sdk, clock.clone()))?,
+            scheduler: accepted("Scheduler", quillon_scheduler::Deps::new(&settings("Scheduler"), &sdk, clock.clone()))?,
+            dispatcher: accepted("Dispatcher", quillon_dispatcher::Deps::new(&settings("Dispatcher"), &sdk, clock.clone()))?,
+            reporter: accepted("Reporter", quillon_reporter::Deps::new(&settings("Reporter"), &sdk, clock.clone()))?,
+            api: accepted("Api", quillon_api::Deps::new(&settings("Api"), &sdk, clock.clone()))?,
+            web: accepted("Web", quillon_web::Deps::new(&settings("Web"), &sdk, clock.clone()))?,
+        })
+    }
+
+    /// Invokes a function with an HTTP request.
+    pub async fn http(&self, function: &str, request: Request<Bytes>) -> Response<Bytes> {
+        // Boxed: the futures of whole functions are large, and every connection would carry the largest.
+        match function {
+            "Webhook" => Box::pin(quillon_webhook::handle(&self.webhook, request)).await,
+            "Api" => Box::pin(quillon_api::handle(&self.api, request)).await,
+            "Web" => Box::pin(quillon_web::handle(&self.web, request)).await,
+            other => quillon_runtime::text(StatusCode::BAD_GATEWAY, &format!("the function `{other}` serves no HTTP in this build")),
+        }
+    }
+
+    /// Invokes a function with a batch of its queue.
+    ///
+    /// # Errors
+    /// When it reads no queue.
+    pub async fn batch(&self, function: &str, event: SqsEvent) -> Result<SqsBatchResponse, String> {
+        Ok(match function {
+            "Scheduler" => Box::pin(drain(event, &|message| quillon_scheduler::handle(&self.scheduler, message))).await,
+            "Dispatcher" => Box::pin(drain(event, &|message| quillon_dispatcher::handle(&self.dispatcher, message))).await,
+            "Reporter" => Box::pin(drain(event, &|message| quillon_reporter::handle(&self.reporter, message))).await,
+            other => return Err(format!("the function `{other}` reads no queue in this build")),
+        })
+    }
+
+    /// Invokes a function with the input of a schedule, JSON text.
+    ///
+    /// # Errors
+    /// When it knows no schedules, or failed.
+    pub async fn schedule(&self, function: &str, input: &str) -> Result<(), String> {
+        let input: Value = serde_json::from_str(input).unwrap_or_default();
+        let name = input["schedule"].as_str().ok_or_else(|| format!("the schedule of `{function}` has no name in its input"))?;
+        match function {
+            "Scheduler" => Box::pin(quillon_scheduler::on_schedule(&self.scheduler, name)).await.map_err(|failure| failure.to_string()),
+            other => Err(format!("the function `{other}` has no schedules in this build")),
+        }
+    }
+}
+
+fn accepted<T>(function: &'static str, deps: Result<T, SettingsError>) -> Result<T, OpenError> {
+    deps.map_err(|source| OpenError::Settings { function, source })
+}

@@ -6,6 +6,8 @@
 pub mod admission;
 pub mod attempt;
 pub mod commit;
+#[cfg(test)]
+mod fixture;
 pub mod hint;
 pub mod id;
 pub mod lane;
@@ -16,6 +18,8 @@ pub mod org;
 pub mod protocol;
 pub mod report;
 pub mod rerun;
+#[cfg(test)]
+mod round_trips;
 pub mod run;
 pub mod sensitive;
 pub mod text;

@@ -78,7 +78,9 @@ pub fn discover<'a>(files: impl IntoIterator<Item = &'a str>, ignored: &[String]
     if found.len() > MAX_MODULES {
         return Discovery::TooMany { found: found.len() };
     }
-    Discovery::Modules(found.into_iter().map(|(path, manifest)| Module { path, manifest }).collect())
+    let mut modules: Vec<Module> = found.into_iter().map(|(path, manifest)| Module { path, manifest }).collect();
+    modules.sort_by_key(|module| !module.path.is_root());
+    Discovery::Modules(modules)
 }
 
 #[cfg(test)]

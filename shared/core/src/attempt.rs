@@ -468,7 +468,10 @@ impl Attempt {
                 Outcome::Failure { exit_code } => Some(format!("exit code {exit_code}")),
                 Outcome::Error { message } => Some(first_line(message, 200)),
                 Outcome::Conflict { base } => Some(format!("merge conflict with {base}")),
-                Outcome::TimedOut => Some(format!("took longer than {} minutes", self.timeout_s / 60)),
+                Outcome::TimedOut => Some(match self.timeout_s {
+                    seconds @ 0..120 => format!("took longer than {seconds} seconds"),
+                    seconds => format!("took longer than {} minutes", seconds / 60),
+                }),
                 Outcome::Lost => Some(format!("its agent was lost {} times", self.losses)),
                 Outcome::Cancelled(cancel) => Some(cancel.reason.to_string()),
             },

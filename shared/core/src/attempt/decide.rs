@@ -96,11 +96,12 @@ pub fn decide(attempt: &Attempt, event: &Event, now: Timestamp) -> Decision {
         (AttemptState::Expanding { lease, .. }, Event::Reported { lease: holder, .. }) => {
             repeat(attempt, if lease == holder { vec![Command::Expand] } else { vec![] })
         }
-        (AttemptState::Expanding { lease, started_at, .. }, Event::Expanded) => {
-            end(attempt, Outcome::Success, Some(*lease), Some(*started_at), now, vec![Command::Report, Command::Admit])
+        (AttemptState::Expanding { lease, started_at, ended_at, .. }, Event::Expanded) => {
+            // It took as long as the agent was at it, however late its attempts could be written.
+            end(attempt, Outcome::Success, Some(*lease), Some(*started_at), *ended_at, vec![Command::Report, Command::Admit])
         }
-        (AttemptState::Expanding { .. }, Event::CancelRequested(cancel)) => {
-            finish(attempt, stopped(cancel), now, vec![Command::Report, Command::Admit])
+        (AttemptState::Expanding { lease, started_at, .. }, Event::CancelRequested(cancel)) => {
+            end(attempt, stopped(cancel), Some(*lease), Some(*started_at), now, vec![Command::Report, Command::Admit])
         }
         (AttemptState::Expanding { .. }, Event::Tick) => remind(attempt, now, Command::Expand),
         (AttemptState::Expanding { .. }, Event::Admitted | Event::Leased(_) | Event::Renewed { .. } | Event::Released { .. }) => {
@@ -145,7 +146,7 @@ fn accept(attempt: &Attempt, lease: LeaseId, started_at: Timestamp, cancel: Opti
         }
         (Report::Passed, Task::Check(_)) => over(Outcome::Success),
         (Report::Failed { exit_code }, Task::Load | Task::Check(_)) => over(Outcome::Failure { exit_code: *exit_code }),
-        (Report::Errored { message }, Task::Load | Task::Check(_)) => over(Outcome::Error { message: shorten(message, 1_000) }),
+        (Report::Errored { message }, Task::Load | Task::Check(_)) => over(Outcome::Error { message: reason(message) }),
         (Report::Conflict { base }, Task::Load | Task::Check(_)) => over(Outcome::Conflict { base: base.clone() }),
         (Report::TimedOut, Task::Load | Task::Check(_)) => over(Outcome::TimedOut),
         (Report::Stopped, Task::Load | Task::Check(_)) => over(match cancel {
@@ -157,13 +158,19 @@ fn accept(attempt: &Attempt, lease: LeaseId, started_at: Timestamp, cancel: Opti
 
 fn tick(attempt: &Attempt, lease: &Lease, started_at: Timestamp, cancel: Option<&Cancel>, now: Timestamp) -> Decision {
     let commands = vec![Command::Report, Command::Admit];
-    let is_lost = now >= later(lease.until, LEASE_GRACE);
-    let is_overdue = now >= overdue_at(attempt.timeout_s, started_at);
+    let lost_at = later(lease.until, LEASE_GRACE);
+    let overdue_at = overdue_at(attempt.timeout_s, started_at);
+    let is_lost = now >= lost_at;
+    let is_overdue = now >= overdue_at;
+    let losses = attempt.losses.saturating_add(1);
     match cancel {
-        Some(cancel) if is_lost || now >= later(cancel.at, CANCEL_PATIENCE) => finish(attempt, stopped(cancel), now, commands),
-        Some(_) | None if is_overdue => finish(attempt, Outcome::TimedOut, now, commands),
-        None if is_lost && attempt.losses < MAX_LOSSES => requeue(attempt, attempt.losses + 1, now),
-        None if is_lost => finish(&Attempt { losses: attempt.losses + 1, ..attempt.clone() }, Outcome::Lost, now, commands),
+        Some(cancel) if is_lost || is_overdue || now >= later(cancel.at, CANCEL_PATIENCE) => {
+            finish(attempt, stopped(cancel), now, commands)
+        }
+        // What happened first counts: after a long standstill of our own, a dead agent's work has not taken that long.
+        None if is_overdue && overdue_at <= lost_at => finish(attempt, Outcome::TimedOut, now, commands),
+        None if is_lost && attempt.losses < MAX_LOSSES => requeue(attempt, losses, now),
+        None if is_lost => finish(&Attempt { losses, ..attempt.clone() }, Outcome::Lost, now, commands),
         Some(_) | None => {
             let due_at = wake_up(attempt.timeout_s, lease, started_at, cancel);
             if attempt.due_at == Some(due_at) { keep(attempt) } else { change(attempt, attempt.state.clone(), Some(due_at), vec![]) }
@@ -199,6 +206,11 @@ fn stopped(cancel: &Cancel) -> Outcome {
     Outcome::Cancelled(cancel.clone())
 }
 
+fn reason(message: &str) -> String {
+    let message = shorten(message.trim(), 1_000);
+    if message.trim().is_empty() { "the agent did not say why".to_owned() } else { message }
+}
+
 fn finish(attempt: &Attempt, outcome: Outcome, now: Timestamp, commands: Vec<Command>) -> Decision {
     end(attempt, outcome, None, attempt.started_at(), now, commands)
 }
@@ -208,10 +220,10 @@ fn end(
     outcome: Outcome,
     lease: Option<LeaseId>,
     started_at: Option<Timestamp>,
-    now: Timestamp,
+    ended_at: Timestamp,
     commands: Vec<Command>,
 ) -> Decision {
-    change(attempt, AttemptState::Finished { outcome, lease, started_at, ended_at: now }, None, commands)
+    change(attempt, AttemptState::Finished { outcome, lease, started_at, ended_at }, None, commands)
 }
 
 fn change(attempt: &Attempt, state: AttemptState, due_at: Option<Timestamp>, commands: Vec<Command>) -> Decision {

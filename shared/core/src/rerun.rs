@@ -43,18 +43,20 @@ pub fn rerun(latest: &Attempt, requested_by: &str, clean_slate: bool, now: Times
 
 /// The load attempts of a run whose head has returned to it: one for every module with work that was stopped.
 ///
-/// Loading again brings every check that was stopped back, by [`expand`].
+/// Loading again brings every check that was stopped back, by [`expand`]. A load that is still being stopped will bring
+/// nothing, so it does not stand in the way of a new one.
 #[must_use]
 pub fn revive(latest: &[&Attempt], now: Timestamp) -> Vec<Attempt> {
     let was_stopped = |attempt: &&&Attempt| attempt.cancel().is_some();
     let modules: std::collections::BTreeSet<_> = latest.iter().filter(was_stopped).map(|attempt| &attempt.key.module).collect();
     let loads = latest.iter().filter(|attempt| attempt.key.task == Task::Load && modules.contains(&attempt.key.module));
-    loads.filter(|load| load.is_terminal()).map(|load| load.next(load.key.number.saturating_add(1), None, false, now)).collect()
+    loads.filter(|load| is_given_up(load)).map(|load| load.next(load.key.number.saturating_add(1), None, false, now)).collect()
 }
 
 /// The attempts that a load's list of checks asks for and that do not exist yet.
 ///
-/// A check is due for an attempt when its newest one belongs to an older load and is over; asking twice gives nothing twice.
+/// A check is due for an attempt when its newest one belongs to an older load and is over or being stopped; asking twice gives
+/// nothing twice.
 #[must_use]
 pub fn expand(run: &Run, load: &Attempt, latest: &[&Attempt], now: Timestamp) -> Vec<Attempt> {
     let checks: &[ListedCheck] = match &load.state {
@@ -79,7 +81,7 @@ pub fn expand(run: &Run, load: &Attempt, latest: &[&Attempt], now: Timestamp) ->
                 let task = Task::Check(check.name.clone());
                 Attempt::first(run, load.key.module.clone(), task, load.key.number, load.timeout_s, now)
             }
-            Some(latest) if latest.load_number < load.key.number && latest.is_terminal() => {
+            Some(latest) if latest.load_number < load.key.number && is_given_up(latest) => {
                 latest.next(load.key.number, load.requested_by.clone(), load.clean_slate, now)
             }
             Some(_) => continue,
@@ -89,3 +91,11 @@ pub fn expand(run: &Run, load: &Attempt, latest: &[&Attempt], now: Timestamp) ->
     }
     wanted
 }
+
+/// Whether an attempt will not bring a result that anybody waits for: it is over, or about to be stopped.
+fn is_given_up(attempt: &Attempt) -> bool {
+    attempt.is_terminal() || attempt.cancel().is_some()
+}
+
+#[cfg(test)]
+mod tests;

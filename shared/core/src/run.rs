@@ -392,3 +392,6 @@ pub fn is_replaced(cancel: &Cancel) -> bool {
         | CancelReason::RepositoryGone => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

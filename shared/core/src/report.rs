@@ -160,6 +160,12 @@ impl Links {
     }
 }
 
+/// A text as the description of a status.
 fn description(text: &str) -> String {
-    shorten(text, MAX_DESCRIPTION)
+    shorten(&postable(text), MAX_DESCRIPTION)
+}
+
+/// A text without the characters that GitHub refuses a status for ("doesn't accept 4-byte Unicode").
+fn postable(text: &str) -> String {
+    text.chars().map(|c| if c > '\u{ffff}' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{AGGREGATE, Contexts, LedgerEntry, Links, Rank, Status, StatusState, description};
-use crate::attempt::{Attempt, AttemptState, Outcome};
+use crate::attempt::{Attempt, AttemptState, MAX_CHECKS, Outcome};
 use crate::commit::Commit;
 use crate::name::{CheckName, ModulePath, Task};
 use crate::run::{Counts, Phase, Run, RunState, is_replaced, overall};
@@ -48,8 +48,7 @@ pub fn desired(commit: &Commit, links: &Links) -> BTreeMap<String, Status> {
             by_module.entry(&attempt.key.module).or_default().push(attempt);
         }
         for (module, attempts) in by_module {
-            let checks: Vec<&CheckName> = attempts.iter().filter_map(|attempt| check_name(attempt)).collect();
-            let contexts = Contexts::new(&run.repository_name, module, checks);
+            let contexts = Contexts::new(&run.repository_name, module, attempts.iter().flat_map(|attempt| check_names(attempt)));
             for attempt in attempts {
                 // The newest run owns a context: later generations come later and replace.
                 let status = of_attempt(run, attempt, contexts.of(&attempt.key.task), links);
@@ -70,16 +69,11 @@ pub fn plan(desired: &BTreeMap<String, Status>, ledger: &BTreeMap<String, Ledger
     let wanted = |status: &&Status| status.context == AGGREGATE || is_chatty || status.state.is_terminal();
     let due: Vec<Post> = desired.values().filter(wanted).filter_map(|status| post(status, ledger.get(&status.context))).collect();
     let (aggregate, mut posts): (Vec<Post>, Vec<Post>) = due.into_iter().partition(|post| post.status.context == AGGREGATE);
-    let mut has_more = posts.len() > MAX_POSTS;
+    let (first, last): (Vec<Post>, Vec<Post>) = aggregate.into_iter().partition(|post| !post.status.state.is_terminal());
+    posts.splice(0..0, first);
+    posts.extend(last);
+    let has_more = posts.len() > MAX_POSTS;
     posts.truncate(MAX_POSTS);
-    for post in aggregate {
-        if !post.status.state.is_terminal() {
-            posts.insert(0, post);
-        } else if !has_more {
-            posts.push(post);
-        }
-    }
-    has_more |= posts.len() > MAX_POSTS + 1;
     Plan { posts, has_more }
 }
 
@@ -96,11 +90,18 @@ fn post(status: &Status, told: Option<&LedgerEntry>) -> Option<Post> {
     Some(Post { status: status.clone(), posted_context, posts_before: told.posts })
 }
 
-fn check_name<'a>(attempt: &&'a Attempt) -> Option<&'a CheckName> {
-    match &attempt.key.task {
+/// The checks that an attempt shows its module to have: its own, and those whose attempts are being written. Contexts are named
+/// with all of them in view, so that they keep their names while attempts appear.
+fn check_names(attempt: &Attempt) -> Vec<&CheckName> {
+    let listed = match &attempt.state {
+        AttemptState::Expanding { checks, .. } => checks.as_slice(),
+        AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Finished { .. } => &[],
+    };
+    let own = match &attempt.key.task {
         Task::Load => None,
         Task::Check(name) => Some(name),
-    }
+    };
+    listed.iter().take(MAX_CHECKS).map(|check| &check.name).chain(own).collect()
 }
 
 fn of_attempt(run: &Run, attempt: &Attempt, context: String, links: &Links) -> Status {
@@ -171,12 +172,17 @@ fn aggregate(commit: &Commit, links: &Links) -> Option<Status> {
         StatusState::Pending => "checks are running".to_owned(),
         StatusState::Success | StatusState::Failure | StatusState::Error => verdict(&chosen, &attempts),
     };
-    let made = chosen.iter().map(|(run, _)| commit.attempts.iter().filter(|attempt| attempt.key.run == run.key).count()).sum::<usize>();
-    let rank = Rank { generation: newest.generation, number: u32::try_from(made).unwrap_or(u32::MAX), is_terminal: state.is_terminal() };
+    // Over everything that was ever made for the commit: runs that fall silent must not make the rank smaller.
+    let rank = Rank {
+        generation: commit.runs.iter().map(|run| run.generation).max().unwrap_or(newest.generation),
+        number: u32::try_from(commit.attempts.len()).unwrap_or(u32::MAX),
+        is_terminal: state.is_terminal(),
+    };
     let target_url = links.check_page(&newest.repository_name, &ModulePath::root(), &newest.key.commit.sha, None);
     Some(Status { context: AGGREGATE.to_owned(), state, description: description(&text), target_url, rank })
 }
 
+/// Whether another commit or run speaks instead of this one: it was superseded, and nothing of it was started again.
 fn is_run_replaced(run: &Run, latest: &[&Attempt]) -> bool {
     let is_stopped = match &run.state {
         RunState::Stopped { cancel } => is_replaced(cancel),
@@ -187,7 +193,8 @@ fn is_run_replaced(run: &Run, latest: &[&Attempt]) -> bool {
         | RunState::TooManyModules { .. }
         | RunState::ForkRefused => false,
     };
-    is_stopped || latest.iter().any(|attempt| attempt.is_terminal() && attempt.cancel().is_some_and(is_replaced))
+    let is_open = latest.iter().any(|attempt| !attempt.is_terminal() && attempt.cancel().is_none());
+    is_stopped || (!is_open && latest.iter().any(|attempt| attempt.is_terminal() && attempt.cancel().is_some_and(is_replaced)))
 }
 
 fn verdict(runs: &[&(&Run, Vec<&Attempt>)], attempts: &[&Attempt]) -> String {

@@ -50,9 +50,18 @@ impl DynamoDb {
     /// If the file cannot be opened, its path is not UTF-8, or it is not a database of tables.
     pub fn open(path: Option<&Path>, clock: Clock) -> Result<Self, DynoxideError> {
         let database = match path {
-            Some(path) => Database::new(
-                path.to_str().ok_or_else(|| DynoxideError::InternalServerError(format!("the path `{}` is not UTF-8", path.display())))?,
-            )?,
+            Some(path) => {
+                let text = path
+                    .to_str()
+                    .ok_or_else(|| DynoxideError::InternalServerError(format!("the path `{}` is not UTF-8", path.display())))?;
+                let database = Database::new(text)?;
+                // Named for its other use: it sets `PRAGMA synchronous = NORMAL`. A write then survives the death of the
+                // process at any moment but does not wait for the disk, which makes it ten times faster (0.2 instead of
+                // 2.4 ms). A power failure can take back the last writes; the queues, which do wait, the sweep and the
+                // reconciler make up for those as they do for any lost step.
+                database.disable_bulk_loading()?;
+                database
+            }
             None => Database::memory_with_clock(Arc::new(ExpiryClock(clock)))?,
         };
         Ok(Self { database, durable: path.is_some() })

@@ -3,7 +3,8 @@
 //! A hook sees every call before it runs and says what goes wrong. The SDK repeats failed calls by itself, so a fault
 //! that must be *seen* has to outlive those retries: [`CallInfo::index`] counts **logical** calls, all attempts of one
 //! call carry the same index, and [`CallInfo::attempt`] tells them apart. A hook that decides by `index` alone fails a
-//! call for good; one that also asks for `attempt == 1` tests that the SDK's own retry repairs it.
+//! call for good; one that also asks for `attempt == 1` tests that the SDK's own retry repairs it. (All clients of a process
+//! share the SDK's budget of retries: after some hundred faults it retries less, so do not count attempts in a long matrix.)
 //!
 //! [`Fault::FailAfter`] lets the effect happen and loses the answer: what a caller sees whose process dies right after
 //! the call, or whose connection breaks. The SDK's retry then meets its own effect, as it would on AWS.

@@ -142,8 +142,9 @@ function refreshTimes() {
 /* ---- asking ---- */
 
 const LIVE_MS = 1000;
-const IDLE_MS = 10000;
+const IDLE_MS = [2000, 10000];
 let etag = null;
+let quiet = 0;
 let failures = 0;
 let timer = null;
 
@@ -164,6 +165,7 @@ async function ask() {
   url.hash = "";
   url.searchParams.set("fragment", "1");
   const response = await fetch(url, { headers: etag ? { "if-none-match": etag } : {}, cache: "no-store", credentials: "same-origin", redirect: "error" });
+  quiet = response.status === 304 ? quiet + 1 : 0;
   if (response.status === 304) return refreshed(response);
   if (response.status === 401) {
     main.dataset.refresh = "never";
@@ -178,7 +180,7 @@ async function ask() {
 function later() {
   clearTimeout(timer);
   if (main.dataset.refresh === "never" || document.hidden) return;
-  const base = main.dataset.refresh === "live" ? LIVE_MS : IDLE_MS;
+  const base = main.dataset.refresh === "live" ? LIVE_MS : Math.min(IDLE_MS[0] * 1.5 ** quiet, IDLE_MS[1]);
   timer = setTimeout(tick, Math.min(base * 2 ** Math.min(failures, 5), 30000));
 }
 
@@ -225,16 +227,22 @@ main.addEventListener("submit", async (event) => {
   later();
 });
 
+let silence = null;
+
+// Says what came of a button above the page, without moving it, and for a while.
 function shout(text) {
   let flash = document.getElementById("flash");
   if (!flash) {
     flash = document.createElement("p");
     flash.id = "flash";
-    flash.className = "flash";
     flash.setAttribute("role", "status");
-    main.before(flash);
+    document.body.append(flash);
   }
+  flash.className = "flash toast";
   flash.textContent = text;
+  announcer.textContent = text;
+  clearTimeout(silence);
+  silence = setTimeout(() => flash.remove(), 8000);
 }
 
 if (main.dataset.refresh !== "never") {

@@ -34,32 +34,32 @@ impl Site {
         Paths { links: Links { public_url: String::new(), forge_host: self.forge_host(), org: org.to_string() } }
     }
 
-    fn forge_page(&self, repository: &RepositoryName, rest: &str) -> String {
+    /// A page of the forge; none where the forge is the embedded one, which shares our address and has no pages.
+    fn forge_page(&self, repository: &RepositoryName, rest: &str) -> Option<String> {
         let base = self.forge.as_str().trim_end_matches('/');
-        format!("{base}/{repository}{rest}")
+        (self.forge.origin() != self.public.origin()).then(|| format!("{base}/{repository}{rest}"))
     }
 
     /// The forge's page of a repository.
     #[must_use]
-    pub fn forge_repository(&self, repository: &RepositoryName) -> String {
+    pub fn forge_repository(&self, repository: &RepositoryName) -> Option<String> {
         self.forge_page(repository, "")
     }
 
     /// The forge's page of a commit.
     #[must_use]
-    pub fn forge_commit(&self, repository: &RepositoryName, sha: &CommitSha) -> String {
+    pub fn forge_commit(&self, repository: &RepositoryName, sha: &CommitSha) -> Option<String> {
         self.forge_page(repository, &format!("/commit/{sha}"))
     }
 
     /// The forge's page of a branch, a tag or a pull request.
     #[must_use]
-    pub fn forge_ref(&self, repository: &RepositoryName, reference: &Ref) -> String {
-        match reference {
-            Ref::Branch(name) | Ref::Tag(name) => {
-                self.forge_page(repository, &format!("/tree/{}", utf8_percent_encode(name.as_str(), QUERY)))
-            }
-            Ref::Pull(number) => self.forge_page(repository, &format!("/pull/{number}")),
-        }
+    pub fn forge_ref(&self, repository: &RepositoryName, reference: &Ref) -> Option<String> {
+        let rest = match reference {
+            Ref::Branch(name) | Ref::Tag(name) => format!("/tree/{}", utf8_percent_encode(name.as_str(), QUERY)),
+            Ref::Pull(number) => format!("/pull/{number}"),
+        };
+        self.forge_page(repository, &rest)
     }
 }
 
@@ -162,10 +162,13 @@ mod tests {
         let site = site("https://github.com/");
         let name: RepositoryName = "acme/api".parse().expect("a name");
         let branch = Ref::Branch("feature/a#b".parse().expect("a branch"));
-        assert_eq!(site.forge_ref(&name, &branch), "https://github.com/acme/api/tree/feature/a%23b");
-        assert_eq!(site.forge_ref(&name, &Ref::Pull(quillon_core::id::PullNumber(7))), "https://github.com/acme/api/pull/7");
+        let page = |reference| site.forge_ref(&name, &reference);
+        assert_eq!(page(branch).as_deref(), Some("https://github.com/acme/api/tree/feature/a%23b"));
+        assert_eq!(page(Ref::Pull(quillon_core::id::PullNumber(7))).as_deref(), Some("https://github.com/acme/api/pull/7"));
         assert_eq!(site.forge_host(), "github.com");
-        assert_eq!(self::site("http://127.0.0.1:8801/git").forge_repository(&name), "http://127.0.0.1:8801/git/acme/api");
+        assert_eq!(self::site("http://ghes.example/git").forge_repository(&name).as_deref(), Some("http://ghes.example/git/acme/api"));
+        let embedded = self::site("http://127.0.0.1:8800/forge");
+        assert_eq!((embedded.forge_repository(&name), embedded.forge_host().as_str()), (None, "127.0.0.1:8800"));
     }
 
     #[test]

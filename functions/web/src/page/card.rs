@@ -47,8 +47,8 @@ pub struct Head {
     pub repository: String,
     /// The Checks page of the repository.
     pub repository_href: String,
-    /// The forge's page of the repository.
-    pub forge_href: String,
+    /// The forge's page of the repository, where it has pages.
+    pub forge_href: Option<String>,
     /// Branches, tags and pull requests.
     pub refs: Vec<RefChip>,
     /// First line of the message.
@@ -59,7 +59,7 @@ pub struct Head {
     pub short: String,
     /// All of them.
     pub sha: String,
-    /// The forge's page of the commit.
+    /// The forge's page of the commit, or ours where it has none.
     pub sha_href: String,
     /// Author.
     pub author: String,
@@ -82,7 +82,7 @@ pub struct RefChip {
     pub name: String,
     /// Title of a pull request.
     pub title: Option<String>,
-    /// The forge's page.
+    /// The forge's page, or where it has none our list of its commits.
     pub href: String,
 }
 
@@ -232,12 +232,12 @@ fn head(newest: &Run, runs: &[&Run], repository: &RepositoryName, scene: Scene<'
         repository: repository.to_string(),
         repository_href: scene.paths.filtered(&of_repository),
         forge_href: scene.site.forge_repository(repository),
-        refs: refs(runs, repository, scene.site),
+        refs: refs(runs, repository, scene),
         message: if message.is_empty() { "no commit message".to_owned() } else { message },
         href: scene.paths.commit(repository, sha),
         short: sha.short().to_owned(),
         sha: sha.to_string(),
-        sha_href: scene.site.forge_commit(repository, sha),
+        sha_href: scene.site.forge_commit(repository, sha).unwrap_or_else(|| scene.paths.commit(repository, sha)),
         initials: initials(&author),
         tint: tint(&author),
         author,
@@ -247,22 +247,27 @@ fn head(newest: &Run, runs: &[&Run], repository: &RepositoryName, scene: Scene<'
 }
 
 /// The refs of some runs, each once, the newest last asked for first.
-fn refs(runs: &[&Run], repository: &RepositoryName, site: &Site) -> Vec<RefChip> {
+fn refs(runs: &[&Run], repository: &RepositoryName, scene: Scene<'_>) -> Vec<RefChip> {
     let mut seen = BTreeSet::new();
     let mut asked: Vec<&RunRef> = runs.iter().flat_map(|run| run.refs.iter().rev()).filter(|asked| seen.insert(&asked.reference)).collect();
     // A pull request says more than the branch it comes from.
     asked.sort_by_key(|asked| asked.pull().is_none());
-    asked.into_iter().map(|asked| chip(asked, repository, site)).collect()
+    asked.into_iter().map(|asked| chip(asked, repository, scene)).collect()
 }
 
-fn chip(asked: &RunRef, repository: &RepositoryName, site: &Site) -> RefChip {
+fn chip(asked: &RunRef, repository: &RepositoryName, scene: Scene<'_>) -> RefChip {
     let (kind, name) = match &asked.reference {
         Ref::Branch(name) => ("branch", name.to_string()),
         Ref::Tag(name) => ("tag", name.to_string()),
         Ref::Pull(number) => ("pull", format!("#{number}")),
     };
     let title = asked.title.as_deref().map(label).filter(|title| !title.is_empty());
-    RefChip { kind, name: label(&name), title, href: site.forge_ref(repository, &asked.reference) }
+    let ours = || {
+        let reference = Some(asked.reference.clone());
+        scene.paths.filtered(&Filter { repository: Some(repository.clone()), reference, ..Filter::default() })
+    };
+    let href = scene.site.forge_ref(repository, &asked.reference).unwrap_or_else(ours);
+    RefChip { kind, name: label(&name), title, href }
 }
 
 fn lane(shown: Shown<'_>, repository: &RepositoryName, scene: Scene<'_>, is_newest: bool) -> Lane {

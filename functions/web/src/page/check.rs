@@ -6,7 +6,7 @@ use quillon_core::attempt::{Attempt, AttemptState, Outcome};
 use quillon_core::commit::Commit;
 use quillon_core::name::{ModulePath, RepositoryName, Task};
 use quillon_core::report::module_label;
-use quillon_core::run::{Phase, Run};
+use quillon_core::run::{Phase, Run, RunEvent};
 use quillon_core::text::duration;
 
 use super::Forms;
@@ -192,7 +192,14 @@ impl CheckPage {
         let newest = found.attempts.last()?;
         let verdict = verdict(attempt);
         let page = scene.paths.check(repository, &attempt.key.module, &run.key.commit.sha, task);
-        let since = attempt.started_at().filter(|_| attempt.ended_at().is_none() && attempt.cancel().is_none());
+        let since = match &attempt.state {
+            AttemptState::Running { started_at, cancel: None, .. } => Some(*started_at),
+            AttemptState::Queued { .. }
+            | AttemptState::Offered { .. }
+            | AttemptState::Running { cancel: Some(_), .. }
+            | AttemptState::Expanding { .. }
+            | AttemptState::Finished { .. } => None,
+        };
         Some(Self {
             checks_href: scene.paths.checks(),
             head: card.head,
@@ -243,7 +250,7 @@ fn lanes(found: &Found<'_>, page: &str) -> Vec<Tab> {
 fn lane_name(run: &Run) -> String {
     use quillon_core::lane::Base;
     let base = match &run.key.lane.base {
-        Base::AsIs => "as it is".to_owned(),
+        Base::AsIs => "the commit itself".to_owned(),
         Base::Branch(branch) => format!("merged with {}", label(branch.as_str())),
         Base::MergeQueue(branch) => format!("merge queue of {}", label(branch.as_str())),
     };
@@ -303,6 +310,12 @@ fn stretches(attempt: &Attempt, now: Timestamp) -> Vec<Stretch> {
     stretches
 }
 
+/// `push by mona`.
+fn event(event: &RunEvent) -> String {
+    let kind = label(&event.kind.replace('_', " "));
+    event.actor.as_deref().map_or_else(|| kind.clone(), |actor| format!("{kind} by {}", label(actor)))
+}
+
 fn facts(run: &Run, attempt: &Attempt, scene: Scene<'_>) -> Vec<Fact> {
     let text = |term, value: Option<String>| value.map(|value| Fact { term, value: Value::Text(value) });
     let time = |term, at: Option<Timestamp>| at.map(|at| Fact { term, value: Value::Time(Moment::new(at, scene.now)) });
@@ -313,6 +326,7 @@ fn facts(run: &Run, attempt: &Attempt, scene: Scene<'_>) -> Vec<Fact> {
             "Attempt",
             Some(if attempt.execution > 1 { format!("{number}, started {} times", attempt.execution) } else { number.to_string() }),
         ),
+        text("Asked for by", run.events.last().map(event)),
         text("Rerun by", attempt.requested_by.as_deref().map(label)),
         text("Engine state", attempt.clean_slate.then(|| "none of earlier runs reused".to_owned())),
         text("Why", attempt.cancel().map(|cancel| label(&cancel.reason.to_string()))),

@@ -47,8 +47,8 @@ pub struct Section {
     pub repository: String,
     /// The Checks page of the repository.
     pub href: String,
-    /// The forge's page of the repository.
-    pub forge_href: String,
+    /// The forge's page of the repository, where it has pages.
+    pub forge_href: Option<String>,
 }
 
 /// The filter as a form.

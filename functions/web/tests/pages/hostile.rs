@@ -38,6 +38,8 @@ fn hostile(state: AttemptState) -> Fixture {
     let branch: BranchName = BRANCH.parse().expect("git takes it");
     fixture.run.refs.push(RunRef { reference: quillon_core::name::Ref::Branch(branch.clone()), title: Some(TEXT.to_owned()) });
     fixture.run.refs.push(RunRef { reference: quillon_core::name::Ref::Tag(branch.clone()), title: None });
+    fixture.run.events[0].kind = TEXT.to_owned();
+    fixture.run.events[0].actor = Some(TEXT.to_owned());
     fixture.run.unreportable = Some(TEXT.to_owned());
     fixture.run.key.lane.base = quillon_core::lane::Base::Branch(branch);
     for attempt in &mut fixture.attempts {

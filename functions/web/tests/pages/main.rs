@@ -6,6 +6,7 @@
 
 mod fixture;
 mod hostile;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -32,16 +32,17 @@ impl Functions {
     /// # Errors
     /// When a function does not accept what the template gives it.
     pub fn new(cloud: &Cloud) -> Result<Self, OpenError> {
-        let sdk = cloud.engines().sdk_config();
+        // Each may do what the template allows it, as on AWS.
+        let sdk = |function: &str| cloud.sdk_config(function);
         let clock = cloud.clock();
         let settings = |function: &str| Settings::new(cloud.environment(function));
         Ok(Self {
-            webhook: accepted("Webhook", quillon_webhook::Deps::new(&settings("Webhook"), &sdk, clock.clone()))?,
-            scheduler: accepted("Scheduler", quillon_scheduler::Deps::new(&settings("Scheduler"), &sdk, clock.clone()))?,
-            dispatcher: accepted("Dispatcher", quillon_dispatcher::Deps::new(&settings("Dispatcher"), &sdk, clock.clone()))?,
-            reporter: accepted("Reporter", quillon_reporter::Deps::new(&settings("Reporter"), &sdk, clock.clone()))?,
-            api: accepted("Api", quillon_api::Deps::new(&settings("Api"), &sdk, clock.clone()))?,
-            web: accepted("Web", quillon_web::Deps::new(&settings("Web"), &sdk, clock.clone()))?,
+            webhook: accepted("Webhook", quillon_webhook::Deps::new(&settings("Webhook"), &sdk("Webhook"), clock.clone()))?,
+            scheduler: accepted("Scheduler", quillon_scheduler::Deps::new(&settings("Scheduler"), &sdk("Scheduler"), clock.clone()))?,
+            dispatcher: accepted("Dispatcher", quillon_dispatcher::Deps::new(&settings("Dispatcher"), &sdk("Dispatcher"), clock.clone()))?,
+            reporter: accepted("Reporter", quillon_reporter::Deps::new(&settings("Reporter"), &sdk("Reporter"), clock.clone()))?,
+            api: accepted("Api", quillon_api::Deps::new(&settings("Api"), &sdk("Api"), clock.clone()))?,
+            web: accepted("Web", quillon_web::Deps::new(&settings("Web"), &sdk("Web"), clock.clone()))?,
         })
     }
 

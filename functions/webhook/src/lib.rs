@@ -134,7 +134,7 @@ async fn verify<'a>(deps: &Deps, unverified: &Unverified<'a>) -> Result<Verified
     let secrets = deps.secrets.webhook(&deps.secret_arn, now).await?;
     match unverified.verify(&secrets.accepted()) {
         Err(Rejection::BadSignature) if deps.may_refresh(now) => {
-            deps.secrets.forget(&deps.secret_arn).await;
+            deps.secrets.doubt(&deps.secret_arn).await;
             let secrets = deps.secrets.webhook(&deps.secret_arn, now).await?;
             Ok(unverified.verify(&secrets.accepted())?)
         }

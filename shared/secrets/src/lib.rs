@@ -74,8 +74,11 @@ struct SessionSecret {
 #[derive(Debug, Clone)]
 pub struct Secrets {
     client: Client,
-    cache: Arc<Mutex<BTreeMap<String, (Timestamp, Sensitive<String>)>>>,
+    cache: Arc<Mutex<Cache>>,
 }
+
+/// By ARN, when it was fetched and what it was.
+type Cache = BTreeMap<String, (Timestamp, Sensitive<String>)>;
 
 impl Secrets {
     /// Makes no call.
@@ -109,9 +112,11 @@ impl Secrets {
         Ok(InstanceKey::new(&key))
     }
 
-    /// Forgets what was fetched, for a caller whose secret turned out to be outdated.
-    pub async fn forget(&self, arn: &str) {
-        self.cache.lock().await.remove(arn);
+    /// Makes the next read fetch again, for a caller whose secret may be outdated. Where that fails, the known value serves on.
+    pub async fn doubt(&self, arn: &str) {
+        if let Some((fetched_at, _)) = self.cache.lock().await.get_mut(arn) {
+            *fetched_at = Timestamp::MIN;
+        }
     }
 
     async fn json<T: DeserializeOwned>(&self, arn: &str, expected: &'static str, now: Timestamp) -> Result<T, Error> {
@@ -122,13 +127,22 @@ impl Secrets {
     async fn text(&self, arn: &str, now: Timestamp) -> Result<Sensitive<String>, Error> {
         // Held across the call: a burst of requests in one sandbox makes one call.
         let mut cache = self.cache.lock().await;
-        if let Some((fetched_at, value)) = cache.get(arn)
+        let known = cache.get(arn);
+        if let Some((fetched_at, value)) = known
             && now.duration_since(*fetched_at) < FRESH
         {
             return Ok(value.clone());
         }
-        let answer = self.client.get_secret_value().secret_id(arn).send().await;
-        let answer = answer.map_err(|error| Error::Transient { arn: arn.to_owned(), cause: DisplayErrorContext(&error).to_string() })?;
+        let answer = match (self.client.get_secret_value().secret_id(arn).send().await, known) {
+            (Ok(answer), _) => answer,
+            (Err(error), Some((_, value))) => {
+                tracing::warn!("the secret `{arn}` cannot be read again, the known value serves on: {}", DisplayErrorContext(&error));
+                return Ok(value.clone());
+            }
+            (Err(error), None) => {
+                return Err(Error::Transient { arn: arn.to_owned(), cause: DisplayErrorContext(&error).to_string() });
+            }
+        };
         let value = Sensitive::new(answer.secret_string().unwrap_or_default().to_owned());
         cache.insert(arn.to_owned(), (now, value.clone()));
         Ok(value)

@@ -13,7 +13,7 @@ use quillon_core::name::{BranchName, Ref};
 use quillon_core::text::shorten;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 
 use super::{Parsed, Rejection, Verified};
 
@@ -23,19 +23,18 @@ const QUEUE_BRANCHES: &str = "gh-readonly-queue/";
 /// Longest login that a hint carries, in characters; GitHub's are shorter.
 const MAX_LOGIN: usize = 100;
 
-const PULL_ACTIONS: [&str; 5] = ["opened", "synchronize", "reopened", "ready_for_review", "closed"];
+/// `edited` whatever was edited: whether the base was is only in the body, which a list of deliveries does not have.
+const PULL_ACTIONS: [&str; 6] = ["opened", "synchronize", "reopened", "ready_for_review", "edited", "closed"];
 const INSTALLATION_ACTIONS: [&str; 5] = ["created", "deleted", "suspend", "unsuspend", "new_permissions_accepted"];
 const INSTALLATION_REPOSITORIES_ACTIONS: [&str; 2] = ["added", "removed"];
 
 /// Whether a delivery of this event and action can lead to a hint, as far as that can be said without its body.
-///
-/// True for some that [`parse`] passes over all the same, such as an edited title.
 #[must_use]
 pub fn is_wanted(event: &str, action: Option<&str>) -> bool {
     let action = action.unwrap_or_default();
     match event {
         "push" => true,
-        "pull_request" => PULL_ACTIONS.contains(&action) || action == "edited",
+        "pull_request" => PULL_ACTIONS.contains(&action),
         "merge_group" => matches!(action, "checks_requested" | "destroyed"),
         "repository" => change_of(action).is_some(),
         "installation" => INSTALLATION_ACTIONS.contains(&action),
@@ -100,8 +99,6 @@ fn pull_request(pull: &PullRequest) -> Result<Subject, Passed> {
     let subject = Subject::Pull { repository: pull.repository.0.id(), number: PullNumber(pull.number) };
     match pull.action.as_str() {
         action if PULL_ACTIONS.contains(&action) => Ok(subject),
-        "edited" if pull.changes.as_ref().is_some_and(|changes| changes.0.base.is_some()) => Ok(subject),
-        "edited" => Err(Passed("an edited title or body of a pull request changes nothing here".to_owned())),
         other => Err(Passed::action("pull_request", other)),
     }
 }
@@ -214,12 +211,6 @@ struct PullRequest {
     action: String,
     number: u64,
     repository: Object<Numbered>,
-    changes: Option<Object<PullChanges>>,
-}
-
-#[derive(Deserialize)]
-struct PullChanges {
-    base: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]

@@ -20,9 +20,13 @@ impl Forge {
         Self { address: without_scheme(url).trim_end_matches('/').to_owned() }
     }
 
-    /// The host that references to its modules begin with.
+    /// What references to its modules begin with: its host, and its path where it has one, as in a clone URL.
     #[must_use]
-    pub fn host(&self) -> &str {
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn host(&self) -> &str {
         self.address.split('/').next().unwrap_or_default()
     }
 

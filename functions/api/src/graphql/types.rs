@@ -146,7 +146,7 @@ impl CheckCommit {
         events.sort_by_key(|event| event.at);
         let links = WebLinks { base: &deps.options.github_url, repository: &repository };
         Self {
-            repo: format!("{}/{repository}", deps.options.forge.host()),
+            repo: format!("{}/{repository}", deps.options.forge.address()),
             commit_sha: runs.key.sha.to_string(),
             commit_message: newest.commit.message.clone(),
             timestamp: Time(newest.commit.committed_at),
@@ -316,9 +316,9 @@ impl Check {
     pub(crate) fn new(forge: &Forge, repository: &RepositoryName, sha: &CommitSha, line: &CheckLine) -> Self {
         let trace = TraceParent::of(line.attempt);
         let module_ref = if line.module.is_root() {
-            format!("{}/{repository}", forge.host())
+            format!("{}/{repository}", forge.address())
         } else {
-            format!("{}/{repository}/{}", forge.host(), line.module)
+            format!("{}/{repository}/{}", forge.address(), line.module)
         };
         Self {
             id: ID(line.attempt.to_string()),

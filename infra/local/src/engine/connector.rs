@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -57,6 +58,8 @@ impl Engines {
             .endpoint_url(ENDPOINT)
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .retry_config(retries)
+            // A long poll is an answer that takes its time, not a stream that has stalled.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .http_client(InProcess { engines: self.clone(), policy })
             .build()
     }

@@ -137,7 +137,7 @@ pub(crate) fn arguments<'a>(job: &'a Job, module: &ModuleFile) -> Vec<&'a str> {
     if is_module {
         arguments.extend(["-m", "."]);
     }
-    arguments.push("--progress=plain");
+    arguments.push("--progress=logs");
     arguments
 }
 

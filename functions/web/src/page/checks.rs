@@ -8,11 +8,11 @@ use quillon_core::name::RepositoryName;
 use quillon_core::run::Run;
 
 use super::Forms;
-use super::advice::{self, Advice};
+use super::advice::{self, Advice, Step, step};
 use super::card::{Card, Scene, Shown};
 use super::filter::{Filter, Wanted};
 use super::row::Control;
-use super::text::label;
+use super::text::counted;
 
 /// The Checks page.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
@@ -21,7 +21,7 @@ pub struct ChecksPage {
     /// The filter as a form.
     pub form: FilterForm,
     /// What of the URL was not understood.
-    pub problems: Vec<String>,
+    pub problems: Vec<Step>,
     /// Neighbouring commits of one repository.
     pub sections: Vec<Section>,
     /// What to do where there is nothing to show.
@@ -104,13 +104,13 @@ impl ChecksPage {
             (true, false) => Some(advice::fresh(scene.site.public.as_str().trim_end_matches('/'))),
         };
         let looked = filter.state.map(|_| match &feed.next {
-            Some(_) => format!("Looked through {} runs; older ones may fit too.", feed.looked_at),
-            None => format!("Looked through all {} runs.", feed.looked_at),
+            Some(_) => format!("Looked through {}; older ones may fit too.", counted(feed.looked_at, "run")),
+            None => format!("Looked through {}, to the oldest.", counted(feed.looked_at, "run")),
         });
         let announcement = sections.iter().flat_map(|section| &section.cards).take(5).map(announce).collect::<Vec<_>>().join("; ");
         Self {
             form: form(filter, feed.names, scene),
-            problems: problems.iter().map(|problem| label(problem)).collect(),
+            problems: problems.iter().map(|problem| step(problem)).collect(),
             sections,
             advice,
             looked,

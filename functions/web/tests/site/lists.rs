@@ -75,7 +75,11 @@ async fn the_list_goes_on_and_keeps_its_filter() {
     assert!(second.contains("← Newest"));
 
     let failed = browser.get("/acme/checks?state=failed").await.text;
-    assert!(failed.contains("commit number 3<") && !failed.contains("commit number 30<") && failed.contains("Looked through all 31 runs."));
+    assert!(
+        failed.contains("commit number 3<")
+            && !failed.contains("commit number 30<")
+            && failed.contains("Looked through 31 runs, to the oldest.")
+    );
 }
 
 #[tokio::test]

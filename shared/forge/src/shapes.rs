@@ -70,15 +70,21 @@ impl Shapes<'_> {
     }
 
     fn actor(&self, id: u64, login: &str, kind: &str) -> Value {
-        let mut actor = self.account_urls(login);
+        // Brackets are not allowed in a path, and GitHub escapes them.
+        let in_path = login.replace('[', "%5B").replace(']', "%5D");
+        let page = match login.strip_suffix("[bot]") {
+            Some(slug) => format!("apps/{slug}"),
+            None => login.to_owned(),
+        };
+        let mut actor = self.account_urls(&in_path);
         let facts = json!({
             "login": login,
             "id": id,
             "node_id": node_id(if kind == "Organization" { "O" } else { "U" }, id),
             "avatar_url": format!("{}/avatars/u/{id}?v=4", self.links.html),
             "gravatar_id": "",
-            "url": format!("{}/users/{login}", self.links.api),
-            "html_url": format!("{}/{login}", self.links.html),
+            "url": format!("{}/users/{in_path}", self.links.api),
+            "html_url": format!("{}/{page}", self.links.html),
             "type": kind,
             "user_view_type": "public",
             "site_admin": false,

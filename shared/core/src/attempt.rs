@@ -78,6 +78,9 @@ pub struct Attempt {
     /// What the module's author says of the check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// The commit status context of the check, chosen among all checks that were listed with it and kept for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
     /// The trace context that its telemetry hangs under.
     pub trace: TraceParent,
     /// Whether engine state of earlier runs must not be reused.
@@ -347,6 +350,7 @@ impl Attempt {
         let key = AttemptKey { number: self.key.number.saturating_add(1), ..self.key.clone() };
         let mut next = Self::fresh(key, self.run, self.org, load_number, self.timeout_s, now);
         next.description.clone_from(&self.description);
+        next.context.clone_from(&self.context);
         next.requested_by = requested_by.map(|actor| shorten(&actor, 100));
         next.clean_slate = clean_slate;
         next
@@ -364,6 +368,7 @@ impl Attempt {
             org,
             load_number,
             description: None,
+            context: None,
             trace: TraceParent::of(id),
             clean_slate: false,
             requested_by: None,

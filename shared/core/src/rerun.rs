@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::attempt::{Attempt, AttemptState, ListedCheck, MAX_CHECKS, Outcome};
 use crate::name::{CheckName, Task};
+use crate::report::Contexts;
 use crate::run::Run;
 
 /// Why an attempt cannot be run again.
@@ -73,9 +74,12 @@ pub fn expand(run: &Run, load: &Attempt, latest: &[&Attempt], now: Timestamp) ->
             Task::Check(name) => Some((name, *attempt)),
         })
         .collect();
+    let checks = &checks[..checks.len().min(MAX_CHECKS)];
+    let names = checks.iter().map(|check| &check.name).chain(known.keys().copied());
+    let contexts = Contexts::new(&run.repository_name, &load.key.module, names);
     let mut seen = std::collections::BTreeSet::new();
     let mut wanted = Vec::new();
-    for check in checks.iter().take(MAX_CHECKS).filter(|check| seen.insert(&check.name)) {
+    for check in checks.iter().filter(|check| seen.insert(&check.name)) {
         let mut attempt = match known.get(&check.name) {
             None => {
                 let task = Task::Check(check.name.clone());
@@ -87,6 +91,7 @@ pub fn expand(run: &Run, load: &Attempt, latest: &[&Attempt], now: Timestamp) ->
             Some(_) => continue,
         };
         attempt.description.clone_from(&check.description);
+        attempt.context.get_or_insert_with(|| contexts.of(&attempt.key.task));
         wanted.push(attempt);
     }
     wanted

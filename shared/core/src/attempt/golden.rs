@@ -105,6 +105,7 @@ fn states(label: &str) -> Vec<(&'static str, Attempt)> {
         ("offered", with(AttemptState::Offered { since: at(-10) }, 50)),
         ("running", held(40, -20, None, 70)),
         ("running, renewed since it was last looked at", held(55, -80, None, 10)),
+        ("running, with a long lease", held(300, -20, None, 330)),
         ("running, shall stop", held(40, -20, Some(superseded(-5)), 70)),
         ("running, does not stop", held(40, -200, Some(superseded(-121)), -1)),
         ("running, lease lost", held(-31, -91, None, -1)),

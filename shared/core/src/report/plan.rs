@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{AGGREGATE, Contexts, LedgerEntry, Links, Rank, Status, StatusState, description};
-use crate::attempt::{Attempt, AttemptState, MAX_CHECKS, Outcome};
+use crate::attempt::{Attempt, AttemptState, Outcome};
 use crate::commit::Commit;
 use crate::name::{CheckName, ModulePath, Task};
 use crate::run::{Counts, Phase, Run, RunState, is_replaced, overall};
@@ -48,10 +48,11 @@ pub fn desired(commit: &Commit, links: &Links) -> BTreeMap<String, Status> {
             by_module.entry(&attempt.key.module).or_default().push(attempt);
         }
         for (module, attempts) in by_module {
-            let contexts = Contexts::new(&run.repository_name, module, attempts.iter().flat_map(|attempt| check_names(attempt)));
+            let contexts = Contexts::new(&run.repository_name, module, attempts.iter().filter_map(|attempt| check_name(attempt)));
             for attempt in attempts {
                 // The newest run owns a context: later generations come later and replace.
-                let status = of_attempt(run, attempt, contexts.of(&attempt.key.task), links);
+                let context = attempt.context.clone().unwrap_or_else(|| contexts.of(&attempt.key.task));
+                let status = of_attempt(run, attempt, context, links);
                 desired.insert(status.context.clone(), status);
             }
         }
@@ -90,18 +91,11 @@ fn post(status: &Status, told: Option<&LedgerEntry>) -> Option<Post> {
     Some(Post { status: status.clone(), posted_context, posts_before: told.posts })
 }
 
-/// The checks that an attempt shows its module to have: its own, and those whose attempts are being written. Contexts are named
-/// with all of them in view, so that they keep their names while attempts appear.
-fn check_names(attempt: &Attempt) -> Vec<&CheckName> {
-    let listed = match &attempt.state {
-        AttemptState::Expanding { checks, .. } => checks.as_slice(),
-        AttemptState::Queued { .. } | AttemptState::Offered { .. } | AttemptState::Running { .. } | AttemptState::Finished { .. } => &[],
-    };
-    let own = match &attempt.key.task {
+fn check_name(attempt: &Attempt) -> Option<&CheckName> {
+    match &attempt.key.task {
         Task::Load => None,
         Task::Check(name) => Some(name),
-    };
-    listed.iter().take(MAX_CHECKS).map(|check| &check.name).chain(own).collect()
+    }
 }
 
 fn of_attempt(run: &Run, attempt: &Attempt, context: String, links: &Links) -> Status {

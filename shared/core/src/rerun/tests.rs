@@ -167,6 +167,16 @@ proptest! {
         prop_assert_eq!(&whole[first.min(whole.len())..], &rest[..]);
         commit.attempts.extend(rest);
         prop_assert_eq!(expand(&run, &load, &commit.latest(&run.key), at(99)), vec![]);
+        // Nor does it start again what has ended meanwhile.
+        let ended = commit.attempts.iter().map(|attempt| match attempt.key.task {
+            Task::Load => attempt.clone(),
+            Task::Check(_) => finished(attempt.clone(), Outcome::Success),
+        });
+        let ended = Commit { attempts: ended.collect(), ..commit.clone() };
+        let is_older = |attempt: &&Attempt| attempt.load_number < load.key.number;
+        let latest = ended.latest(&run.key);
+        let expected = latest.iter().copied().filter(is_older).filter(|attempt| attempt.key.task != Task::Load).count();
+        prop_assert_eq!(expand(&run, &load, &latest, at(99)).len(), expected);
         // Nothing that was given up is left behind.
         for attempt in commit.latest(&run.key).iter().filter(|attempt| attempt.key.task != Task::Load) {
             let is_given_up = attempt.is_terminal() || attempt.cancel().is_some();

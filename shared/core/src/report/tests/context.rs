@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use crate::attempt::Outcome;
+use crate::attempt::{Attempt, Outcome};
 use crate::fixture::arbitrary::{check_name, module_path};
-use crate::fixture::{attempt, commit, expanding, finished, links, parsed, run, task, trusted_lane};
+use crate::fixture::{at, attempt, commit, expanding, finished, links, parsed, run, superseded, task, trusted_lane};
 use crate::name::{CheckName, ModulePath, RepositoryName, Task};
 use crate::report::{AGGREGATE, Contexts, desired, module_label};
+use crate::rerun::expand;
 
 fn repository() -> RepositoryName {
     parsed("acme/api")
@@ -98,18 +99,23 @@ fn a_context_has_no_characters_that_github_refuses() {
 #[test]
 fn contexts_keep_their_names_while_the_attempts_of_a_load_are_written() {
     let run = run(1, trusted_lane());
-    let load = attempt(&run, ".", "load");
-    let checks = ["go:lint", "js:lint", "go:test"];
-    let written: Vec<_> = checks.iter().map(|check| attempt(&run, ".", check)).collect();
-    let names = |load, count: usize| {
-        let attempts = [vec![load], written[..count].to_vec()].concat();
+    let load = expanding(attempt(&run, ".", "load"), &["go:lint", "js:lint", "go:test"]);
+    let written = expand(&run, &load, &[&load], at(9));
+    let names = |load: &Attempt, checks: &[Attempt]| {
+        let attempts = [std::slice::from_ref(load), checks].concat();
         let names: BTreeSet<String> = desired(&commit(vec![run.clone()], attempts), &links()).into_keys().collect();
         names
     };
-    let whole = names(finished(load.clone(), Outcome::Success), 3);
+    let whole = names(&finished(load.clone(), Outcome::Success), &written);
     assert!(whole.contains("quillon/api/go:lint") && whole.contains("quillon/api/test"), "{whole:?}");
-    for count in 0..=3 {
-        let partly = names(expanding(load.clone(), &checks), count);
+    // Also when the load is stopped half way, and a check that was written by then is run again.
+    let again = written[0].next(1, None, false, at(99));
+    for load in [load.clone(), finished(load, Outcome::Cancelled(superseded()))] {
+        for count in 0..=3 {
+            let partly = names(&load, &written[..count]);
+            assert!(partly.is_subset(&whole), "{partly:?}");
+        }
+        let partly = names(&load, std::slice::from_ref(&again));
         assert!(partly.is_subset(&whole), "{partly:?}");
     }
 }

@@ -285,7 +285,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 2_000, ..ProptestConfig::with_cases(150) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 5_000, ..ProptestConfig::with_cases(300) })]
 
     #[test]
     fn whatever_happens_every_context_ends_with_the_truth(happenings in proptest::collection::vec(happenings(), 1..80)) {

@@ -153,13 +153,12 @@ fn admissible(run: &Run, repository: Option<Repository>, installation: Option<&I
     }
 }
 
-/// What the agent is told to do; none when the run lacks the module, a ref or the base that it should have.
+/// What the agent is told to do; none when the run lacks the module or a ref that it should have.
 fn job_of(github_url: &str, run: &Run, attempt: &Attempt, repository: &Repository) -> Option<Job> {
     let module = run.modules.iter().find(|module| module.path == attempt.key.module)?;
-    let merge = match run.key.lane.merge_base() {
-        Some(base) => Some(Merge { base: base.clone(), base_sha: run.base_sha.clone()? }),
-        None => None,
-    };
+    // A base branch that did not exist when the run opened has nothing to merge with: the head runs as it is.
+    let base = run.key.lane.merge_base().zip(run.base_sha.as_ref());
+    let merge = base.map(|(base, base_sha)| Merge { base: base.clone(), base_sha: base_sha.clone() });
     Some(Job {
         task: attempt.key.task.clone(),
         module: module.path.clone(),

@@ -68,7 +68,7 @@ pub(crate) struct Common {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataDirectory {
     /// Directory of all state.
-    #[arg(long, default_value = ".quillon", value_name = "DIR")]
+    #[arg(long, global = true, default_value = ".quillon", value_name = "DIR")]
     pub(crate) data: PathBuf,
 }
 

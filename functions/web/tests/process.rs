@@ -31,5 +31,6 @@ async fn what_is_no_request_fails_and_the_next_one_is_served() {
         assert!(answer.is_error(), "{rubbish}: {answer:?}");
     }
     assert_eq!(web.invoke(&events::of("web")["sign-in-page"]).await.http().0, 401);
-    assert!(!web.log().contains("panicked"), "{}", web.log());
+    let log = web.end().await;
+    assert!(!log.contains("panicked"), "{log}");
 }

@@ -3,6 +3,8 @@
 //! Whoever can open a socket on this machine can reach it, the code of a checked repository included. So every request
 //! must be signed by the one random access key of this server; anything else is refused before it is read.
 
+use std::sync::Arc;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -13,6 +15,7 @@ use tokio::net::TcpListener;
 
 use super::connector::attempt_of;
 use super::fault::Caller;
+use super::policy::Policy;
 use super::wire::{Response, random_hex};
 use super::{Call, Engines};
 
@@ -69,12 +72,27 @@ pub async fn serve(listener: TcpListener, engines: Engines, key: AccessKey) -> R
     axum::serve(listener, router(engines, key)).await
 }
 
-/// The server as a router, to be mounted under any path.
-pub fn router(engines: Engines, key: AccessKey) -> Router {
-    Router::new().fallback(handle).with_state((engines, key))
+/// Like [`serve`], for the process of a function that may do what its policy allows and nothing else.
+///
+/// # Errors
+///
+/// If the listener fails.
+pub async fn serve_for(listener: TcpListener, engines: Engines, key: AccessKey, policy: Policy) -> Result<(), std::io::Error> {
+    axum::serve(listener, guarded(engines, key, Some(Arc::new(policy)))).await
 }
 
-async fn handle(State((engines, key)): State<(Engines, AccessKey)>, request: Request<Body>) -> HttpResponse {
+/// The server as a router, to be mounted under any path.
+pub fn router(engines: Engines, key: AccessKey) -> Router {
+    guarded(engines, key, None)
+}
+
+fn guarded(engines: Engines, key: AccessKey, policy: Option<Arc<Policy>>) -> Router {
+    Router::new().fallback(handle).with_state((engines, key, policy))
+}
+
+type Guarded = (Engines, AccessKey, Option<Arc<Policy>>);
+
+async fn handle(State((engines, key, policy)): State<Guarded>, request: Request<Body>) -> HttpResponse {
     if !key.signed(request.headers()) {
         let kind = "UnrecognizedClientException";
         return http(Response::error(403, kind, "The security token included in the request is invalid."));
@@ -93,7 +111,7 @@ async fn handle(State((engines, key)): State<(Engines, AccessKey)>, request: Req
         invocation: text("amz-sdk-invocation-id").map(str::to_owned),
         attempt: attempt_of(text("amz-sdk-request")),
         body,
-        policy: None,
+        policy,
     };
     http(engines.call(call).await)
 }

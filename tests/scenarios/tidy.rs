@@ -25,7 +25,10 @@ impl SourceFile {
 
     /// Whether it exists for tests only.
     fn is_test(&self) -> bool {
-        self.path.starts_with("tests/") || self.path.contains("/tests/") || self.path.ends_with("/tests.rs") || self.path.contains("/examples/")
+        self.path.starts_with("tests/")
+            || self.path.contains("/tests/")
+            || self.path.ends_with("/tests.rs")
+            || self.path.contains("/examples/")
     }
 }
 
@@ -48,7 +51,8 @@ fn files_below(directory: &str) -> Vec<SourceFile> {
 }
 
 fn collect(directory: &Path, path: &str, found: &mut Vec<SourceFile>) {
-    let mut entries: Vec<_> = fs::read_dir(directory).unwrap_or_else(|error| panic!("{path}: {error}")).map(|entry| entry.expect("an entry")).collect();
+    let mut entries: Vec<_> =
+        fs::read_dir(directory).unwrap_or_else(|error| panic!("{path}: {error}")).map(|entry| entry.expect("an entry")).collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -67,7 +71,10 @@ fn collect(directory: &Path, path: &str, found: &mut Vec<SourceFile>) {
 /// The rooms of a floor: `shared` → `core`, `store`, …
 fn rooms(floor: &str) -> Vec<String> {
     let entries = fs::read_dir(root().join(floor)).expect("a floor").map(|entry| entry.expect("an entry"));
-    let mut rooms: Vec<String> = entries.filter(|entry| entry.path().join("Cargo.toml").is_file()).map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut rooms: Vec<String> = entries
+        .filter(|entry| entry.path().join("Cargo.toml").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     rooms.sort();
     rooms
 }

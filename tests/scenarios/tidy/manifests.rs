@@ -29,7 +29,10 @@ fn all_rooms() -> impl Iterator<Item = String> {
 /// What the table of ARCHITECTURE.md says that a room may depend on; none for everything.
 fn allowed(architecture: &str, room: &str) -> Option<BTreeSet<String>> {
     let row = if room.starts_with("functions/") { "functions/*" } else { room };
-    let line = architecture.lines().find(|line| line.starts_with(&format!("| `{row}` |"))).unwrap_or_else(|| panic!("ARCHITECTURE.md has no row `{row}`"));
+    let line = architecture
+        .lines()
+        .find(|line| line.starts_with(&format!("| `{row}` |")))
+        .unwrap_or_else(|| panic!("ARCHITECTURE.md has no row `{row}`"));
     let cell = line.trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();
     match cell {
         "everything" => None,
@@ -54,26 +57,36 @@ fn every_room_depends_only_on_what_the_architecture_says() {
 
 #[test]
 fn the_core_names_nothing_that_does() {
-    const DOES: [&str; 14] = ["tokio", "async", "futures", "http", "hyper", "reqwest", "axum", "aws", "lambda", "octocrab", "rusqlite", "dynoxide", "rand", "quillon"];
-    let problems: Vec<String> = dependencies("shared/core").into_iter().filter(|name| DOES.iter().any(|does| name.starts_with(does))).collect();
+    const DOES: [&str; 14] = [
+        "tokio", "async", "futures", "http", "hyper", "reqwest", "axum", "aws", "lambda", "octocrab", "rusqlite", "dynoxide", "rand",
+        "quillon",
+    ];
+    let problems: Vec<String> =
+        dependencies("shared/core").into_iter().filter(|name| DOES.iter().any(|does| name.starts_with(does))).collect();
     expect_none("the core may not depend on", &problems);
 }
 
 #[test]
 fn the_webhook_can_reach_neither_a_table_nor_the_key_of_the_app() {
     let named = dependencies("functions/webhook");
-    let problems: Vec<String> = ["quillon-store", "quillon-workflow", "aws-sdk-dynamodb"].into_iter().filter(|name| named.contains(*name)).map(str::to_owned).collect();
+    let problems: Vec<String> = ["quillon-store", "quillon-workflow", "aws-sdk-dynamodb"]
+        .into_iter()
+        .filter(|name| named.contains(*name))
+        .map(str::to_owned)
+        .collect();
     expect_none("the webhook may not depend on", &problems);
     let template = super::template::Template::read();
     let webhook = template.function("webhook");
-    let problems: Vec<String> = webhook.variables.keys().filter(|name| name.starts_with("TABLE_") || name.contains("APP_SECRET")).cloned().collect();
+    let problems: Vec<String> =
+        webhook.variables.keys().filter(|name| name.starts_with("TABLE_") || name.contains("APP_SECRET")).cloned().collect();
     expect_none("the webhook may not be told", &problems);
 }
 
 /// Without this line a room has lints of its own, that is none.
 #[test]
 fn every_room_has_the_lints_of_the_workspace() {
-    let has_lints = |room: &String| manifest(room).get("lints").and_then(|lints| lints.get("workspace")).and_then(Value::as_bool) == Some(true);
+    let has_lints =
+        |room: &String| manifest(room).get("lints").and_then(|lints| lints.get("workspace")).and_then(Value::as_bool) == Some(true);
     let problems: Vec<String> = all_rooms().chain(["tests".to_owned()]).filter(|room| !has_lints(room)).collect();
     expect_none("these lack `[lints] workspace = true`", &problems);
 }

@@ -51,7 +51,10 @@ impl Template {
     }
 
     pub(crate) fn function(&self, room: &str) -> Function {
-        self.functions().into_iter().find(|function| function.room == room).unwrap_or_else(|| panic!("template.yaml has no function for `{room}`"))
+        self.functions()
+            .into_iter()
+            .find(|function| function.room == room)
+            .unwrap_or_else(|| panic!("template.yaml has no function for `{room}`"))
     }
 
     fn functions(&self) -> Vec<Function> {
@@ -103,14 +106,18 @@ impl Statement {
 impl Source {
     fn of(properties: &Value) -> Self {
         let responses = list(&properties["FunctionResponseTypes"]);
-        Self { queue: target(&properties["Queue"]), reports_failures: responses.iter().any(|response| response == "ReportBatchItemFailures") }
+        Self {
+            queue: target(&properties["Queue"]),
+            reports_failures: responses.iter().any(|response| response == "ReportBatchItemFailures"),
+        }
     }
 }
 
 impl Function {
     /// What it is allowed to do something of this kind with.
     fn granted(&self, actions: impl Fn(&str) -> bool) -> BTreeSet<String> {
-        let statements = self.statements.iter().filter(|statement| statement.allows && statement.actions.iter().any(|action| actions(action)));
+        let statements =
+            self.statements.iter().filter(|statement| statement.allows && statement.actions.iter().any(|action| actions(action)));
         statements.flat_map(|statement| &statement.resources).cloned().collect()
     }
 
@@ -184,7 +191,12 @@ fn every_function_gets_the_variables_that_it_reads_and_the_reverse() {
     for function in template.functions() {
         let wanted = function.settings();
         let given: BTreeSet<String> = function.variables.keys().cloned().collect();
-        problems.extend(wanted.iter().filter(|name| !given.contains(*name) && !global.contains_key(*name)).map(|name| format!("{} reads {name}, which it is not given", function.id)));
+        problems.extend(
+            wanted
+                .iter()
+                .filter(|name| !given.contains(*name) && !global.contains_key(*name))
+                .map(|name| format!("{} reads {name}, which it is not given", function.id)),
+        );
         problems.extend(given.difference(&wanted).map(|name| format!("{} is given {name}, which it does not read", function.id)));
         read_by_any.extend(wanted);
     }
@@ -201,14 +213,25 @@ fn every_function_may_use_what_it_is_told_of_and_nothing_else() {
         let pairs = [
             ("tables", function.granted(|action| action.starts_with("dynamodb:")), function.named(|name| name.starts_with("TABLE_"))),
             ("queues", function.granted(|action| action == "sqs:SendMessage"), function.named(|name| name.starts_with("QUEUE_"))),
-            ("secrets", function.granted(|action| action == "secretsmanager:GetSecretValue"), function.named(|name| name.ends_with("_SECRET_ARN"))),
+            (
+                "secrets",
+                function.granted(|action| action == "secretsmanager:GetSecretValue"),
+                function.named(|name| name.ends_with("_SECRET_ARN")),
+            ),
         ];
         for (what, granted, named) in pairs {
-            problems.extend(granted.difference(&named).map(|resource| format!("{} may use {what} `{resource}`, of which it is not told", function.id)));
-            problems.extend(named.difference(&granted).map(|resource| format!("{} is told of {what} `{resource}`, which it may not use", function.id)));
+            problems.extend(
+                granted.difference(&named).map(|resource| format!("{} may use {what} `{resource}`, of which it is not told", function.id)),
+            );
+            problems.extend(
+                named.difference(&granted).map(|resource| format!("{} is told of {what} `{resource}`, which it may not use", function.id)),
+            );
         }
         let read = function.granted(|action| action == "sqs:ReceiveMessage");
-        problems.extend(read.difference(&function.named(|name| name.starts_with("QUEUE_"))).map(|queue| format!("{} may read `{queue}`, of which it is not told", function.id)));
+        problems.extend(
+            read.difference(&function.named(|name| name.starts_with("QUEUE_")))
+                .map(|queue| format!("{} may read `{queue}`, of which it is not told", function.id)),
+        );
     }
     expect_none("policies and variables disagree", &problems);
 }
@@ -222,7 +245,9 @@ fn a_policy_grants_only_what_the_manifest_can_do() {
         for action in function.statements.iter().filter(|statement| statement.allows).flat_map(|statement| &statement.actions) {
             match NEEDS.iter().find(|(service, _)| action.starts_with(service)) {
                 None => problems.push(format!("{} may `{action}`, which no room of ours does", function.id)),
-                Some((_, room)) if !named.contains(*room) => problems.push(format!("{} may `{action}` without depending on {room}", function.id)),
+                Some((_, room)) if !named.contains(*room) => {
+                    problems.push(format!("{} may `{action}` without depending on {room}", function.id))
+                }
                 Some(_) => {}
             }
         }
@@ -242,7 +267,11 @@ fn no_policy_has_a_wildcard_or_says_a_thing_twice() {
                 problems.push(format!("{} repeats one of {:?}", function.id, statement.actions));
             }
         }
-        let sends = function.statements.iter().filter(|statement| statement.actions == ["sqs:SendMessage"]).flat_map(|statement| &statement.resources);
+        let sends = function
+            .statements
+            .iter()
+            .filter(|statement| statement.actions == ["sqs:SendMessage"])
+            .flat_map(|statement| &statement.resources);
         let sends: Vec<&String> = sends.collect();
         if sends.iter().collect::<BTreeSet<_>>().len() < sends.len() {
             problems.push(format!("{} repeats one of {sends:?}", function.id));

@@ -1,7 +1,7 @@
 //! Reruns and cancellations by people, through the API that the stock CLI uses.
 
 use quillon_core::run::Phase;
-use quillon_tests::{Behaviour, World};
+use quillon_tests::{Behaviour, Setup, World};
 
 #[tokio::test]
 async fn one_check_is_rerun_and_attempts_are_kept() {
@@ -101,5 +101,40 @@ async fn an_org_runs_no_more_checks_at_once_than_it_may() {
     }
     world.settle().await;
     world.expect_status(&sha, "quillon", "success");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_context_that_github_has_filled_goes_on_under_another_name() {
+    let mut world = World::with(Setup { status_limit: 4, ..Setup::default() }).await;
+    world.check("lint", Behaviour::Fails(1));
+    let sha = world.push("main").await;
+    world.settle().await;
+    for _ in 0..2 {
+        world.rerun(&sha, "lint").await;
+        world.settle().await;
+    }
+    world.check("lint", Behaviour::Passes);
+    world.rerun(&sha, "lint").await;
+    world.settle().await;
+    world.expect_status(&sha, "quillon/app/lint#2", "success");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn all_failed_checks_are_rerun_and_nothing_else() {
+    let mut world = World::new().await;
+    world.module_has(&["app:a", "app:b", "app:c"]);
+    world.check("b", Behaviour::Fails(1));
+    world.check("c", Behaviour::Fails(1));
+    let sha = world.push("main").await;
+    world.settle().await;
+    world.check("b", Behaviour::Passes);
+    world.check("c", Behaviour::Passes);
+    world.rerun_failed(&sha).await;
+    world.settle().await;
+    world.expect_status(&sha, "quillon", "success");
+    assert_eq!(world.check_phase(&sha, "a").await.1, 1, "what passed is left alone");
+    assert_eq!(world.check_phase(&sha, "b").await.1, 2);
     world.finish().await;
 }

@@ -89,3 +89,23 @@ async fn a_removed_app_stops_without_a_storm() {
     assert!(stored.runs[0].due_at.is_none(), "and not tried for ever");
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_repository_that_is_taken_out_of_the_installation_runs_nothing() {
+    let mut world = World::new().await;
+    let other = world.forge.create_repository(world.account.id, "other", false).await.expect("a repository");
+    world.settle().await;
+    world.check("lint", Behaviour::Hangs);
+    let sha = world.push("main").await;
+    world.settle().await;
+    world.forge.uninstall(world.installation.id).expect("uninstalled");
+    world.settle().await;
+    world.forge.install(world.account.id, quillon_forge::Selection::Selected(vec![other.id])).expect("installed for the other one");
+    world.settle().await;
+    world.expect_check(&sha, "lint", Phase::Cancelled).await;
+    world.push("main").await;
+    world.settle().await;
+    world.agent.jobs.clear();
+    assert!(world.forge.held().expect("held").is_empty(), "what is outside the installation is not delivered");
+    world.finish().await;
+}

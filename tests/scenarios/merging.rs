@@ -137,3 +137,32 @@ async fn the_merge_queue_gets_its_own_lane_and_runs_the_commit_as_it_is() {
     world.expect_status(&sha, "quillon/app/lint", "error");
     world.finish().await;
 }
+
+#[tokio::test]
+async fn another_base_is_another_lane() {
+    let mut world = World::new().await;
+    let base = world.push("main").await;
+    world.forge.push(world.repository.id, "release", base.as_str()).await.expect("a branch");
+    world.settle().await;
+    let sha = world.push("topic").await;
+    let pull = world.open_pull("topic", "main").await;
+    world.settle().await;
+    world.forge.edit_base(world.repository.id, pull.number, "release").await.expect("edited");
+    world.settle().await;
+    let stored = world.stored(&sha).await;
+    let lanes: Vec<String> = stored.runs.iter().map(|run| run.key.lane.to_string()).collect();
+    assert_eq!(lanes, ["trusted:into:main", "trusted:into:release"]);
+    world.expect_status(&sha, "quillon", "success");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn release_branches_are_exempt_from_merging() {
+    let mut world = World::new().await;
+    world.set_repository_first(serde_json::json!({ "unmerged_branches": ["release/*"] })).await;
+    let sha = world.push("release/1.0").await;
+    world.settle().await;
+    assert_eq!(world.stored(&sha).await.runs[0].key.lane.to_string(), "trusted:head");
+    world.expect_status(&sha, "quillon", "success");
+    world.finish().await;
+}

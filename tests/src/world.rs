@@ -1,6 +1,6 @@
 //! The world: system, forge, agents and clock, and what happens in it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ const WEBHOOK_SECRET: &str = "a secret of the scenarios";
 pub struct Setup {
     /// Whether the instance runs forks.
     pub run_forks: bool,
+    /// How many statuses the forge takes per commit and context.
+    pub status_limit: u64,
     /// How often a new pull request's mergeability is not known yet.
     pub mergeable_nulls: u32,
     /// Where the system keeps its state; in memory without one.
@@ -45,7 +47,7 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { run_forks: false, mergeable_nulls: 0, storage: Storage::Memory }
+        Self { run_forks: false, status_limit: 1_000, mergeable_nulls: 0, storage: Storage::Memory }
     }
 }
 
@@ -68,6 +70,7 @@ pub struct World {
     /// The operator's key.
     pub operator_key: String,
     commits: u32,
+    remembered: Option<(AttemptId, String)>,
     _directory: TempDir,
 }
 
@@ -90,8 +93,19 @@ impl World {
         let operator_key = operator_key(&system).await;
         let mut agent = ScriptedAgent::enrol(&system, &operator_key, "scripted", true).await;
         agent.module_has(".", &["app:lint"]);
-        let mut world =
-            Self { system, forge, agent, clock, account, installation, repository, operator_key, commits: 0, _directory: directory };
+        let mut world = Self {
+            system,
+            forge,
+            agent,
+            clock,
+            account,
+            installation,
+            repository,
+            operator_key,
+            commits: 0,
+            remembered: None,
+            _directory: directory,
+        };
         world.settle().await;
         world
     }
@@ -267,10 +281,15 @@ async fn open_forge(directory: &TempDir, clock: &Clock, setup: &Setup) -> Forge 
         ForgeConfig::new(directory.path().join("forge"), public_url, webhook_url, WEBHOOK_SECRET, Arc::new(move || hands.now()));
     config.delivery = Delivery::Held;
     config.mergeable_nulls = setup.mergeable_nulls;
+    config.status_limit = setup.status_limit;
     // Client libraries sign with the machine's time.
     let machine = Clock::system();
     config.jwt_clock = Some(Arc::new(move || machine.now()));
+    // Making an RSA key takes longer than most scenarios: one serves them all.
+    static KEY: OnceLock<String> = OnceLock::new();
+    config.app_private_key_pem = KEY.get().cloned();
     let forge = Forge::open(config).await.expect("a forge");
+    KEY.get_or_init(|| forge.app_private_key_pem().to_owned());
     let router = axum::Router::new().nest_service("/forge", forge.router());
     tokio::spawn(async move { axum::serve(listener, router).await });
     forge
@@ -325,19 +344,33 @@ impl World {
         assert_eq!(self.rerun_id(id).await.len(), 1, "`{label}` was not rerun");
     }
 
-    /// Reruns a check of a commit the way a person does: once more when the server says that it failed.
-    pub async fn rerun_until_accepted(&self, sha: &CommitSha, label: &str) {
-        let (id, before) = self.attempt(sha, label).await;
+    /// Reruns every check of a commit that did not succeed.
+    pub async fn rerun_failed(&self, sha: &CommitSha) {
+        let stored = self.stored(sha).await;
+        let run = stored.runs.last().expect("a run");
+        let workflow = &self.system.functions().scheduler.workflow;
+        let failed = workflow.failed(&run.key).await.expect("the failed ones");
+        let made = workflow.rerun(&failed, "ada", false, self.clock.now()).await.expect("a rerun");
+        assert_eq!(made.len(), failed.len());
+    }
+
+    /// Remembers the newest attempt of a check, for [`Self::insist_on_rerun`].
+    pub async fn remember_check(&mut self, sha: &CommitSha, label: &str) {
+        self.remembered = Some((self.attempt(sha, label).await.0, self.org_id().await));
+    }
+
+    /// Reruns the remembered check the way a person does: again when the server says that it failed. Reads nothing itself, so
+    /// that whatever fails meanwhile fails in the system.
+    pub async fn insist_on_rerun(&self) {
+        let (id, org) = self.remembered.as_ref().expect("a remembered check");
         let query = "mutation($org: ID!, $ids: [ID!]!) { rerunChecks(org: $org, checkIds: $ids) { id } }";
         for _ in 0..5 {
-            let org = self.try_graphql("{ user { orgs { id name } } }", json!({})).await;
-            let Some(org) = org.as_ref().and_then(|data| data["user"]["orgs"][0]["id"].as_str()) else { continue };
-            let _ = self.try_graphql(query, json!({ "org": org, "ids": [id] })).await;
-            if self.attempt(sha, label).await.1 > before {
+            // An empty list means that it is under way: the answer of the time before was lost.
+            if self.try_graphql(query, json!({ "org": org, "ids": [id] })).await.is_some() {
                 return;
             }
         }
-        panic!("`{label}` was never rerun");
+        panic!("the check was never rerun");
     }
 
     async fn try_graphql(&self, query: &str, variables: Value) -> Option<Value> {

@@ -25,6 +25,8 @@ pub(super) enum Kind {
     Alarm,
     /// Where logs go; locally they go to the terminal.
     LogGroup,
+    /// Files beside the code of functions; locally the functions are in this process and need none.
+    Layer,
 }
 
 impl Kind {
@@ -37,10 +39,11 @@ impl Kind {
             "AWS::SecretsManager::Secret" => Ok(Self::Secret),
             "AWS::CloudWatch::Alarm" => Ok(Self::Alarm),
             "AWS::Logs::LogGroup" => Ok(Self::LogGroup),
+            "AWS::Serverless::LayerVersion" => Ok(Self::Layer),
             _ => Err(path.key("Type").error(format!(
                 "`{text}` is a resource type that is not supported; supported are AWS::Serverless::Function, \
                  AWS::Serverless::HttpApi, AWS::SQS::Queue, AWS::DynamoDB::Table, AWS::SecretsManager::Secret, \
-                 AWS::CloudWatch::Alarm, AWS::Logs::LogGroup"
+                 AWS::CloudWatch::Alarm, AWS::Logs::LogGroup, AWS::Serverless::LayerVersion"
             ))),
         }
     }
@@ -92,6 +95,7 @@ pub(super) fn names(scope: &Scope, logical_id: &str, kind: Kind, properties: &No
             let name = named("LogGroupName")?;
             Names { attributes: BTreeMap::from([("Arn", arn("logs", &format!("log-group:{name}")))]), reference: name }
         }
+        Kind::Layer => Names { reference: arn("lambda", &format!("layer:{}:1", named("LayerName")?)), attributes: BTreeMap::new() },
     })
 }
 
@@ -109,7 +113,7 @@ pub(super) fn read(
         Kind::Queue => template.queues.push(queue(logical_id, properties)?),
         Kind::Table => template.tables.push(table(logical_id, properties)?),
         Kind::Secret => template.secrets.push(secret(logical_id, properties)?),
-        Kind::HttpApi | Kind::Alarm | Kind::LogGroup => {}
+        Kind::HttpApi | Kind::Alarm | Kind::LogGroup | Kind::Layer => {}
     }
     Ok(())
 }
@@ -181,6 +185,7 @@ fn function(logical_id: String, mut properties: Fields, metadata: Value) -> Resu
         "Description",
         "FunctionName",
         "Handler",
+        "Layers",
         "LoggingConfig",
         "ReservedConcurrentExecutions",
         "Runtime",

@@ -63,7 +63,7 @@ class Cloud:
             aws_access_key_id=access_key,
             aws_secret_access_key="unused",
             # One answer per question: a retry would hide what the first answer was.
-            config=botocore.config.Config(retries={"total_max_attempts": 1}),
+            config=botocore.config.Config(retries={"total_max_attempts": 1}, proxies={}),
         )
         self.sqs = boto3.client("sqs", **options)
         self.secrets = boto3.client("secretsmanager", **options)

@@ -26,6 +26,8 @@ pub(crate) struct Function {
     room: String,
     /// Its variables beside those of all functions, and the resource or parameter of each.
     pub(crate) variables: BTreeMap<String, String>,
+    /// The folder that SAM builds it in.
+    folder: String,
     timeout: u64,
     statements: Vec<Statement>,
     sources: Vec<Source>,
@@ -74,6 +76,7 @@ impl Template {
         Function {
             room: binary.strip_prefix("quillon-").unwrap_or(&binary).to_owned(),
             variables: variables(&properties["Environment"]["Variables"]),
+            folder: text(&properties["CodeUri"]),
             timeout: timeout.unwrap_or_else(|| panic!("`{id}` has no timeout")),
             statements: statements.map(|statement| Statement::of(&statement)).collect(),
             sources: sources.map(|event| Source::of(&event["Properties"])).collect(),
@@ -180,6 +183,19 @@ fn every_function_is_in_the_template_and_the_reverse() {
     let built: BTreeSet<String> = rooms("functions").into_iter().collect();
     let deployed: BTreeSet<String> = Template::read().functions().into_iter().map(|function| function.room).collect();
     assert_eq!(built, deployed, "functions/* on the left, template.yaml on the right");
+}
+
+/// From another folder SAM would build with another profile, or find no binary.
+#[test]
+fn every_function_is_built_in_its_own_folder() {
+    let is_elsewhere = |function: &Function| function.folder != format!("functions/{}", function.room);
+    let problems: Vec<String> = Template::read()
+        .functions()
+        .into_iter()
+        .filter(is_elsewhere)
+        .map(|function| format!("{}: {}", function.id, function.folder))
+        .collect();
+    expect_none("set `CodeUri`", &problems);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Attempts and the pointers from their ids, in table `checks`.
 //!
-//! | item | pk | sk | gsi1 | gsi2 | gsi3 |
+//! | item | pk | sk | gsi2 | gsi3 | gsi4, keys only |
 //! |---|---|---|---|---|---|
-//! | attempt | `R#<repository>#<sha>` | `ATT#<lane>#<module>#<task>#<number>` | queued: `W#<org>` / `q#<created>#<id>`; offered or running: `W#<org>` / `a#<created>#<id>` | offered: `OFFER#<trust>` / `<since>#<id>` | unfinished: `DUE` / due |
+//! | attempt | `R#<repository>#<sha>` | `ATT#<lane>#<module>#<task>#<number>` | offered: `OFFER#<trust>` / `<since>#<id>` | unfinished: `DUE` / due | queued: `W#<org>` / `q#<created>#<id>`; offered or running: `W#<org>` / `a#<created>#<id>` |
 //! | pointer | `ID#<attempt>` | `ID` | | | |
+//!
+//! An index with all of an attempt in it is written again with every heartbeat; one with keys only is not.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -80,12 +82,12 @@ fn place(attempt: &Attempt) -> Place {
     let waiting = |letter: &str| Some((waiting_partition(attempt.org), format!("{letter}#{}#{}", millis(attempt.created_at), attempt.id)));
     let due_at = attempt.due_at;
     match &attempt.state {
-        AttemptState::Queued { .. } => Place { gsi1: waiting("q"), due_at, ..Place::nowhere() },
+        AttemptState::Queued { .. } => Place { work: waiting("q"), due_at, ..Place::nowhere() },
         AttemptState::Offered { since } => {
             let offer = (offer_partition(attempt.key.run.lane.trust), format!("{}#{}", millis(*since), attempt.id));
-            Place { gsi1: waiting("a"), gsi2: Some(offer), due_at, ..Place::nowhere() }
+            Place { work: waiting("a"), gsi2: Some(offer), due_at, ..Place::nowhere() }
         }
-        AttemptState::Running { .. } => Place { gsi1: waiting("a"), due_at, ..Place::nowhere() },
+        AttemptState::Running { .. } => Place { work: waiting("a"), due_at, ..Place::nowhere() },
         AttemptState::Expanding { .. } => Place { due_at, ..Place::nowhere() },
         AttemptState::Finished { .. } => Place::nowhere(),
     }
@@ -217,7 +219,7 @@ impl Store {
     pub async fn queued(&self, org: OrgId, limit: u32) -> Result<Vec<AttemptId>> {
         let items = self.range(&self.waiting("list queued attempts", org, "q#"), Some(limit as usize)).await?;
         let id = |item: &Attributes| {
-            let position = text(item, "gsi1sk").and_then(|sort| sort.rsplit('#').next());
+            let position = text(item, "work_at").and_then(|sort| sort.rsplit('#').next());
             position.and_then(|id| id.parse().ok()).ok_or_else(|| {
                 let key = Key::of(item).unwrap_or_else(|| Key::new(waiting_partition(org), "?"));
                 Error::corrupt(&key, "its place in the queue does not end in the id of an attempt")
@@ -255,7 +257,7 @@ impl Store {
         Range {
             operation,
             table: &self.tables.checks,
-            index: Index::Gsi1,
+            index: Index::Gsi4,
             partition: waiting_partition(org),
             sort: Sort::Prefix(prefix),
             order: Order::Ascending,

@@ -8,7 +8,7 @@
 //! | `nonce` | random, fresh with every write: recognises one's own write, and that an item has changed |
 //! | `ttl` | epoch seconds after which the table may delete it, on items that expire |
 //! | `body` | the domain value as serde writes it; apart, so that its fields and the envelope never meet |
-//! | `gsi1pk`, `gsi1sk`, `gsi2pk`, `gsi2sk`, `due_pk`, `due_at` | keys of the indexes, where the item is in them |
+//! | `gsi1pk`, `gsi1sk`, `gsi2pk`, `gsi2sk`, `due_pk`, `due_at`, `work_pk`, `work_at` | keys of the indexes, where the item is in them |
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -84,6 +84,8 @@ impl Kind {
 pub(crate) struct Place {
     pub(crate) gsi1: Option<(String, String)>,
     pub(crate) gsi2: Option<(String, String)>,
+    /// Partition and position among the unfinished attempts of an org.
+    pub(crate) work: Option<(String, String)>,
     pub(crate) due_at: Option<Timestamp>,
     pub(crate) expires_at: Option<Timestamp>,
 }
@@ -133,6 +135,10 @@ fn envelope(kind: Kind, key: &Key, place: &Place) -> Attributes {
     if let Some((partition, sort)) = &place.gsi2 {
         attributes.insert("gsi2pk".to_owned(), string(partition));
         attributes.insert("gsi2sk".to_owned(), string(sort));
+    }
+    if let Some((partition, position)) = &place.work {
+        attributes.insert("work_pk".to_owned(), string(partition));
+        attributes.insert("work_at".to_owned(), string(position));
     }
     if let Some(due_at) = place.due_at {
         attributes.insert("due_pk".to_owned(), string(DUE));

@@ -24,6 +24,7 @@ pub(crate) enum Index {
     Gsi1,
     Gsi2,
     Gsi3,
+    Gsi4,
 }
 
 impl Index {
@@ -33,6 +34,7 @@ impl Index {
             Self::Gsi1 => Some("gsi1"),
             Self::Gsi2 => Some("gsi2"),
             Self::Gsi3 => Some("gsi3"),
+            Self::Gsi4 => Some("gsi4"),
         }
     }
 
@@ -42,6 +44,7 @@ impl Index {
             Self::Gsi1 => "gsi1pk",
             Self::Gsi2 => "gsi2pk",
             Self::Gsi3 => "due_pk",
+            Self::Gsi4 => "work_pk",
         }
     }
 
@@ -51,6 +54,7 @@ impl Index {
             Self::Gsi1 => "gsi1sk",
             Self::Gsi2 => "gsi2sk",
             Self::Gsi3 => "due_at",
+            Self::Gsi4 => "work_at",
         }
     }
 

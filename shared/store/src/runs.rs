@@ -53,7 +53,7 @@ fn place(run: &Run) -> Place {
         gsi1: Some((org_feed_partition(run.org), position.clone())),
         gsi2: Some((repository_feed_partition(commit.repository), position)),
         due_at: run.due_at,
-        expires_at: None,
+        ..Place::nowhere()
     }
 }
 

@@ -90,7 +90,7 @@ async fn applying_twice_changes_nothing_and_a_new_value_becomes_a_new_version() 
     let webhook = secrets.get_secret_value().secret_id("WebhookSecret").send().await.unwrap();
     assert_eq!(webhook.secret_string(), Some(r#"{"current":"new","previous":"old"}"#));
     let table = engines.dynamodb_client().describe_table().table_name("ChecksTable").send().await.unwrap();
-    assert_eq!(table.table.unwrap().global_secondary_indexes().len(), 3);
+    assert_eq!(table.table.unwrap().global_secondary_indexes().len(), 4);
     let attributes = aws_sdk_sqs::types::QueueAttributeName::All;
     let url = "http://aws.quillon.local/000000000000/StatusQueue.fifo";
     let queue = engines.sqs_client().get_queue_attributes().queue_url(url).attribute_names(attributes).send().await;

@@ -63,7 +63,8 @@ impl Db {
         create_table(&client, "modules", &[gsi1()], false).await;
         let gsi2 = index("gsi2", "gsi2pk", "gsi2sk", ProjectionType::All);
         let gsi3 = index("gsi3", "due_pk", "due_at", ProjectionType::KeysOnly);
-        create_table(&client, "checks", &[gsi1(), gsi2, gsi3], true).await;
+        let gsi4 = index("gsi4", "work_pk", "work_at", ProjectionType::KeysOnly);
+        create_table(&client, "checks", &[gsi1(), gsi2, gsi3, gsi4], true).await;
         let tables = Tables { orgs: "orgs".to_owned(), modules: "modules".to_owned(), checks: "checks".to_owned() };
         Self { store: Store::new(client.clone(), tables), client, wire }
     }
@@ -105,7 +106,7 @@ fn index(name: &str, partition: &str, sort: &str, projection: ProjectionType) ->
 async fn create_table(client: &Client, name: &str, indexes: &[GlobalSecondaryIndex], is_checks: bool) {
     let mut attributes = vec![("pk", "S"), ("sk", "S"), ("gsi1pk", "S"), ("gsi1sk", "S")];
     if is_checks {
-        attributes.extend([("gsi2pk", "S"), ("gsi2sk", "S"), ("due_pk", "S"), ("due_at", "N")]);
+        attributes.extend([("gsi2pk", "S"), ("gsi2sk", "S"), ("due_pk", "S"), ("due_at", "N"), ("work_pk", "S"), ("work_at", "S")]);
     }
     let mut request = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
     for (attribute, kind) in attributes {

@@ -1,7 +1,5 @@
 //! How the functions are built, from the files that say so.
 
-#![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
-
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! Scenarios in the language of the domain, over the real handlers, the local cloud and the forge.
 
+#![expect(clippy::expect_used, reason = "a scenario has nobody to answer to: it fails where it stands")]
+
 mod cancel_rerun;
 mod deliveries;
 mod faults;

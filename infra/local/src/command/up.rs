@@ -14,9 +14,9 @@ use super::{Common, DataDirectory};
 
 /// Run the whole system on this machine.
 ///
-/// With a GitHub App (all of these are needed): QUILLON_GITHUB_APP_ID, QUILLON_GITHUB_APP_PRIVATE_KEY (PEM or a path),
-/// QUILLON_GITHUB_WEBHOOK_SECRET and QUILLON_PUBLIC_URL; for a GitHub Enterprise Server also QUILLON_GITHUB_URL
-/// (and QUILLON_GITHUB_API_URL where it is not `<url>/api/v3`). Without any of them the embedded forge is used:
+/// With a GitHub App (all of these are needed): `QUILLON_GITHUB_APP_ID`, `QUILLON_GITHUB_APP_PRIVATE_KEY` (PEM or a path),
+/// `QUILLON_GITHUB_WEBHOOK_SECRET` and `QUILLON_PUBLIC_URL`; for a GitHub Enterprise Server also `QUILLON_GITHUB_URL`
+/// (and `QUILLON_GITHUB_API_URL` where it is not `<url>/api/v3`). Without any of them the embedded forge is used:
 /// `quillon push <repository>` gives a local git repository its checks.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]

@@ -4,7 +4,7 @@ use quillon_runtime::{Clock, Error, Settings};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let sdk = quillon_runtime::init().await;
+    let sdk = quillon_runtime::init();
     let deps = quillon_reporter::Deps::new(&Settings::from_env(), &sdk, Clock::system())?;
     quillon_runtime::serve_sqs(|message| quillon_reporter::handle(&deps, message)).await
 }

@@ -135,7 +135,7 @@ fn write(insert: &mut Statement<'_>, row: &Row, tokens: &[String], replacements:
 fn rows(connection: &Connection, layout: &Layout, key: &CommitKey, commit: &Commit, tokens: &[String]) -> anyhow::Result<Vec<Row>> {
     let select = format!("SELECT pk, sk, item_json, hash_prefix, item_size FROM \"{}\" WHERE pk = ?1", layout.checks);
     let mut select = connection.prepare(&select)?;
-    let partitions = std::iter::once(partition(key)).chain(commit.attempts.iter().map(|attempt| format!("ID#{}", attempt.id)));
+    let partitions = std::iter::once(partition(key)).chain(commit.attempts.iter().map(|attempt| format!("S:ID#{}", attempt.id)));
     let mut rows = vec![];
     for partition in partitions {
         let found = select
@@ -163,6 +163,7 @@ impl Row {
     }
 }
 
+/// The partition of a commit as the engine spells it: with the type of the attribute in front.
 fn partition(key: &CommitKey) -> String {
-    format!("R#{}#{}", key.repository, key.sha)
+    format!("S:R#{}#{}", key.repository, key.sha)
 }

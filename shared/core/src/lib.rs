@@ -23,6 +23,7 @@ mod round_trips;
 pub mod run;
 pub mod sensitive;
 pub mod text;
+pub mod trace;
 pub mod trust;
 
 pub use sensitive::Sensitive;

@@ -1,0 +1,1 @@
+//! The API call of a span, as people write it.

@@ -1,0 +1,1 @@
+//! A trace in a list, folded from batches in any order.

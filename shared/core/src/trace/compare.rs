@@ -1,0 +1,1 @@
+//! What is new, gone, slower or lost its cache against another trace.

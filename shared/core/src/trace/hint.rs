@@ -1,0 +1,1 @@
+//! What Dagger's attributes say about showing a span.

@@ -1,0 +1,1 @@
+//! Who ran what, where and for which commit, from the labels of the CLI.

@@ -1,0 +1,1 @@
+//! All spans of a trace in a few dozen bytes each.

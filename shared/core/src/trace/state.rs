@@ -1,0 +1,1 @@
+//! Whether a span or a run is running, succeeded, failed or lost.

@@ -1,0 +1,1 @@
+//! Traces: append, open, read, search, seal, delete; the one door to the table `traces`.

@@ -65,6 +65,16 @@ pub struct LeaseGrant {
     pub heartbeat_s: u32,
     /// What to do.
     pub job: Job,
+    /// The right to send the job's telemetry; none from a server that takes none in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<TelemetryGrant>,
+}
+
+/// The right to send telemetry of one attempt to `<server>/v1/{traces,logs,metrics}`; stays in the agent, never in the CLI's environment.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TelemetryGrant {
+    /// The credential, for `Authorization: Bearer`. It outlives the longest execution by an hour.
+    pub token: String,
 }
 
 /// What an agent does for an attempt.

@@ -1,6 +1,7 @@
 //! Instance secrets: fetched lazily from Secrets Manager, kept five minutes, never printed.
 
 mod instance_key;
+pub mod telemetry;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

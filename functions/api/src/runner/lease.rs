@@ -9,9 +9,10 @@ use quillon_core::attempt::{Attempt, CancelReason, Event, LEASE_TTL, Lease, late
 use quillon_core::id::LeaseId;
 use quillon_core::name::Ref;
 use quillon_core::org::{Agent, Installation, Repository};
-use quillon_core::protocol::{Job, LeaseGrant, LeaseRequest, Merge};
+use quillon_core::protocol::{Job, LeaseGrant, LeaseRequest, Merge, TelemetryGrant};
 use quillon_core::run::{Run, RunState};
 use quillon_core::trust::Trust;
+use quillon_secrets::telemetry;
 
 use super::job;
 use crate::body::{self, SMALL};
@@ -92,6 +93,7 @@ async fn try_lease(deps: &Deps, agent: &Agent, offer: &Attempt) -> Result<Option
     let id = LeaseId::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), secret::entropy()?);
     let lease = Lease { id, agent: agent.id, until: later(now, LEASE_TTL) };
     let Some(won) = win(deps, offer, lease, now).await? else { return Ok(None) };
+    let telemetry = telemetry::mint(&key, run.org, offer.id, repository.id, job.timeout_s, now);
     // What an index says may be old; what was won is what is told.
     let job = Job { execution: won.execution, ..job };
     Ok(Some(LeaseGrant {
@@ -101,6 +103,7 @@ async fn try_lease(deps: &Deps, agent: &Agent, offer: &Attempt) -> Result<Option
         lease_ttl_s: u32::try_from(LEASE_TTL.as_secs()).unwrap_or(60),
         heartbeat_s: deps.options.heartbeat_s,
         job,
+        telemetry: Some(TelemetryGrant { token: telemetry.expose().clone() }),
     }))
 }
 

@@ -148,6 +148,7 @@ impl Fixture {
             lease_ttl_s,
             heartbeat_s: 1,
             job,
+            telemetry: None,
         })
     }
 

@@ -1,0 +1,104 @@
+//! The credential of a job's telemetry: what it may say is in its text, signed, so that taking telemetry in reads no table.
+
+use jiff::{SignedDuration, Timestamp};
+use quillon_core::Sensitive;
+use quillon_core::id::{AttemptId, OrgId, RepositoryId};
+use quillon_core::trace::card::Claim;
+
+use crate::InstanceKey;
+
+/// What these tokens are signed for.
+const PURPOSE: &str = "telemetry";
+
+/// What they begin with.
+const PREFIX: &str = "qtt_";
+
+/// How long a token outlives the longest execution of its job: the last batches come after the end.
+const GRACE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Makes the token of an attempt: `qtt_<org>_<attempt>_<repository>_<expiry in epoch seconds>_<signature>`.
+///
+/// It is good for the longest execution and an hour, and for nothing but telemetry of this attempt.
+#[must_use]
+pub fn mint(
+    key: &InstanceKey,
+    org: OrgId,
+    attempt: AttemptId,
+    repository: RepositoryId,
+    timeout_s: u32,
+    now: Timestamp,
+) -> Sensitive<String> {
+    let lifetime = GRACE + SignedDuration::from_secs(i64::from(timeout_s));
+    let expiry = now.as_second().saturating_add(lifetime.as_secs());
+    let message = format!("{PREFIX}{org}_{attempt}_{repository}_{expiry}");
+    let signature = key.sign(PURPOSE, &message);
+    Sensitive::new(format!("{message}_{signature}"))
+}
+
+/// Whether a text looks like one of these tokens, before anything is known about it.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
+/// Who sends, when the token is one of ours and not over.
+#[must_use]
+pub fn verify(key: &InstanceKey, text: &str, now: Timestamp) -> Option<Claim> {
+    // Longer than any of ours: not worth a hash.
+    if text.len() > 256 {
+        return None;
+    }
+    let (message, signature) = text.rsplit_once('_')?;
+    if !key.verify(PURPOSE, message, signature) {
+        return None;
+    }
+    let (message, expiry) = message.strip_prefix(PREFIX)?.rsplit_once('_')?;
+    let (message, repository) = message.rsplit_once('_')?;
+    // Ids have an underscore of their own, after their prefix.
+    let (org, attempt) = message.split_once("_att_")?;
+    let attempt: AttemptId = format!("att_{attempt}").parse().ok()?;
+    if expiry.parse::<i64>().ok()? <= now.as_second() {
+        return None;
+    }
+    Some(Claim { org: org.parse().ok()?, attempt: Some(attempt), repository: Some(repository.parse().ok()?) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(secret: &str) -> InstanceKey {
+        InstanceKey::new(&Sensitive::new(secret.to_owned()))
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    #[test]
+    fn a_token_says_who_sends_until_an_hour_after_the_job() {
+        let (org, attempt, repository) = (OrgId::from_parts(1, 2), AttemptId::from_parts(3, 4), RepositoryId(55));
+        let token = mint(&key("a"), org, attempt, repository, 600, at(1_000));
+        assert!(is_token(token.expose()));
+        let claim = Claim { org, attempt: Some(attempt), repository: Some(repository) };
+        assert_eq!(verify(&key("a"), token.expose(), at(1_000 + 600 + 3_599)), Some(claim));
+        assert_eq!(verify(&key("a"), token.expose(), at(1_000 + 600 + 3_600)), None, "over");
+        assert_eq!(verify(&key("b"), token.expose(), at(1_000)), None, "of another instance");
+    }
+
+    #[test]
+    fn no_part_of_a_token_can_be_changed() {
+        let token = mint(&key("a"), OrgId::from_parts(1, 2), AttemptId::from_parts(3, 4), RepositoryId(55), 600, at(1_000));
+        let text = token.expose();
+        for index in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[index] = if changed[index] == b'0' { b'1' } else { b'0' };
+            let changed = String::from_utf8(changed).expect("text");
+            assert_eq!(verify(&key("a"), &changed, at(1_000)), None, "{index}");
+        }
+        let job = key("a").sign("job", "qtt_x");
+        for text in ["", "qtt_", "qtt_x", "_", &format!("qtt_x_{job}"), &text[..text.len() - 1], &format!("{text}_"), &"_".repeat(10_000)] {
+            assert_eq!(verify(&key("a"), text, at(1_000)), None, "{text}");
+        }
+    }
+}

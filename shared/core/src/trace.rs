@@ -5,6 +5,7 @@
 //! | [`id`] | trace and span ids |
 //! | [`span`] | spans, log records and metric points as they were sent, types kept |
 //! | [`hint`] | what Dagger's attributes say about showing a span |
+//! | [`marker`] | the markers in error messages that name where an error began |
 //! | [`outline`] | all spans of a trace in a few dozen bytes each: who replaces whom, who is whose child |
 //! | [`state`] | running, succeeded, failed, lost |
 //! | [`insight`] | error origins, checks, tests, the critical path, the flame view |
@@ -17,10 +18,13 @@
 pub mod call;
 pub mod card;
 pub mod compare;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod hint;
 pub mod id;
 pub mod insight;
 pub mod label;
+pub mod marker;
 pub mod outline;
 pub mod span;
 pub mod state;

@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod attempt;
+pub mod audit;
 pub mod commit;
 #[cfg(test)]
 mod fixture;

@@ -51,7 +51,7 @@ impl Store {
     /// Transient, refused or unstorable.
     pub async fn create_agent(&self, agent: &Agent, hash: &str) -> Result<Written> {
         let item = Item::new(Kind::Agent, key(hash), agent, &Place::in_gsi1(AGENTS, agent.id.to_string()))?;
-        self.put_if("create an agent", &self.tables.orgs, item, &Condition::Absent).await
+        self.access.put_if("create an agent", &self.tables.orgs, item, &Condition::Absent).await
     }
 
     /// The agent whose token hashes to this.
@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn agent(&self, hash: &str) -> Result<Option<Agent>> {
-        let item = self.get("read an agent", &self.tables.orgs, &key(hash)).await?;
+        let item = self.access.get("read an agent", &self.tables.orgs, &key(hash)).await?;
         item.map(|item| decode(Kind::Agent, item)).transpose()
     }
 
@@ -69,7 +69,7 @@ impl Store {
     /// Transient, refused, corrupt, or an invalid cursor.
     pub async fn agents(&self, page: &Page) -> Result<Paged<Agent>> {
         let range = self.list_orgs("list agents", AGENTS.to_owned(), Sort::All);
-        self.page(&range, page).await?.try_map(|item| decode(Kind::Agent, item))
+        self.access.page(&range, page).await?.try_map(|item| decode(Kind::Agent, item))
     }
 
     /// Deletes an agent, whose token stops working at once; `Lost` when there is none.
@@ -86,7 +86,7 @@ impl Store {
     /// Transient, refused or unstorable.
     pub async fn create_enrolment(&self, enrolment: &Enrolment, hash: &str) -> Result<Written> {
         let item = enrolment_item(hash, enrolment, false)?;
-        self.put_if("create an enrolment", &self.tables.orgs, item, &Condition::Absent).await
+        self.access.put_if("create an enrolment", &self.tables.orgs, item, &Condition::Absent).await
     }
 
     /// Uses up a right to enrol: of all who try, one gets it. Nobody does once it has expired.
@@ -95,14 +95,14 @@ impl Store {
     /// Transient, refused or corrupt. After a transient error the right may be used up.
     pub async fn take_enrolment(&self, hash: &str, now: Timestamp) -> Result<Option<Enrolment>> {
         let key = enrolment_key(hash);
-        let Some(stored) = self.get("read an enrolment", &self.tables.orgs, &key).await? else { return Ok(None) };
+        let Some(stored) = self.access.get("read an enrolment", &self.tables.orgs, &key).await? else { return Ok(None) };
         let Some(nonce) = item::nonce(&stored).map(str::to_owned) else { return Err(Error::corrupt(&key, "it has no nonce")) };
         let EnrolmentBody { enrolment, is_taken } = decode(Kind::Enrolment, stored)?;
         if is_taken || enrolment.expires_at <= now {
             return Ok(None);
         }
         let taken = enrolment_item(hash, &enrolment, true)?;
-        let written = self.put_if("take an enrolment", &self.tables.orgs, taken, &Condition::Unchanged(nonce)).await?;
+        let written = self.access.put_if("take an enrolment", &self.tables.orgs, taken, &Condition::Unchanged(nonce)).await?;
         Ok(written.is_done().then_some(enrolment))
     }
 }

@@ -148,7 +148,7 @@ impl Store {
     /// Transient, refused or unstorable.
     pub async fn save_attempt(&self, attempt: &Attempt) -> Result<Written> {
         let condition = Condition::Is("seq", number(attempt.seq.saturating_sub(1)));
-        self.put_if("save an attempt", &self.tables.checks, item(attempt)?, &condition).await
+        self.access.put_if("save an attempt", &self.tables.checks, item(attempt)?, &condition).await
     }
 
     /// Makes attempts exist, with their pointers. Those that exist already stay as they are, so it can be repeated.
@@ -160,7 +160,7 @@ impl Store {
             let mut missing: Vec<&Attempt> = batch.iter().collect();
             while !missing.is_empty() {
                 let creations = missing.iter().map(|attempt| creation(&self.tables.checks, attempt)).collect::<Result<Vec<_>>>()?;
-                match self.transact("create attempts", creations.into_iter().flatten().collect()).await? {
+                match self.access.transact("create attempts", creations.into_iter().flatten().collect()).await? {
                     Transacted::Done => missing.clear(),
                     // Every attempt is two parts. At least one goes with each round, so this ends.
                     Transacted::Lost(parts) => {
@@ -181,7 +181,9 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>> {
-        let Some(item) = self.get("read an attempt's pointer", &self.tables.checks, &pointer_key(id)).await? else { return Ok(None) };
+        let Some(item) = self.access.get("read an attempt's pointer", &self.tables.checks, &pointer_key(id)).await? else {
+            return Ok(None);
+        };
         let pointer: Pointer = decode(Kind::AttemptPointer, item)?;
         self.attempt_by_key(&pointer.key).await
     }
@@ -191,7 +193,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn attempt_by_key(&self, attempt: &AttemptKey) -> Result<Option<Attempt>> {
-        let item = self.get("read an attempt", &self.tables.checks, &key(attempt)).await?;
+        let item = self.access.get("read an attempt", &self.tables.checks, &key(attempt)).await?;
         item.map(|item| decode(Kind::Attempt, item)).transpose()
     }
 
@@ -201,14 +203,14 @@ impl Store {
     /// Transient, refused or corrupt.
     pub async fn attempts(&self, ids: &[AttemptId]) -> Result<Vec<Attempt>> {
         let pointers: Vec<Key> = ids.iter().map(|id| pointer_key(*id)).collect();
-        let mut found = self.get_many("read attempts' pointers", &self.tables.checks, &pointers).await?;
+        let mut found = self.access.get_many("read attempts' pointers", &self.tables.checks, &pointers).await?;
         let mut keys = Vec::with_capacity(ids.len());
         for pointer in pointers {
             if let Some(item) = found.remove(&pointer) {
                 keys.push(key(&decode::<Pointer>(Kind::AttemptPointer, item)?.key));
             }
         }
-        let found: HashMap<Key, Attributes> = self.get_many("read attempts", &self.tables.checks, &keys).await?;
+        let found: HashMap<Key, Attributes> = self.access.get_many("read attempts", &self.tables.checks, &keys).await?;
         keys.iter().filter_map(|key| found.get(key).cloned()).map(|item| decode(Kind::Attempt, item)).collect()
     }
 
@@ -217,7 +219,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn queued(&self, org: OrgId, limit: u32) -> Result<Vec<AttemptId>> {
-        let items = self.range(&self.waiting("list queued attempts", org, "q#"), Some(limit as usize)).await?;
+        let items = self.access.range(&self.waiting("list queued attempts", org, "q#"), Some(limit as usize)).await?;
         let id = |item: &Attributes| {
             let position = text(item, "work_at").and_then(|sort| sort.rsplit('#').next());
             position.and_then(|id| id.parse().ok()).ok_or_else(|| {
@@ -233,7 +235,7 @@ impl Store {
     /// # Errors
     /// Transient or refused.
     pub async fn active(&self, org: OrgId) -> Result<usize> {
-        self.count(&self.waiting("count active attempts", org, "a#")).await
+        self.access.count(&self.waiting("count active attempts", org, "a#")).await
     }
 
     /// Attempts that an agent may take, the longest offered first. Comes from an index: some may be taken.
@@ -249,7 +251,7 @@ impl Store {
             sort: Sort::All,
             order: Order::Ascending,
         };
-        let items = self.range(&range, Some(limit as usize)).await?;
+        let items = self.access.range(&range, Some(limit as usize)).await?;
         items.into_iter().map(|item| decode(Kind::Attempt, item)).collect()
     }
 

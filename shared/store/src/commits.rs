@@ -36,7 +36,7 @@ impl Store {
             order: Order::Ascending,
         };
         let mut commit = Commit { key: key.clone(), runs: vec![], attempts: vec![], ledger: BTreeMap::new() };
-        for item in self.range(&range, None).await? {
+        for item in self.access.range(&range, None).await? {
             add(&mut commit, item)?;
         }
         commit.runs.sort_by_key(|run| run.generation);

@@ -28,7 +28,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn cursor(&self, name: &str) -> Result<Option<String>> {
-        let item = self.get("read a cursor", &self.tables.orgs, &key(name)).await?;
+        let item = self.access.get("read a cursor", &self.tables.orgs, &key(name)).await?;
         item.map(|item| decode::<Body>(Kind::Cursor, item).map(|body| body.value)).transpose()
     }
 
@@ -38,6 +38,6 @@ impl Store {
     /// Transient, refused or unstorable.
     pub async fn save_cursor(&self, name: &str, value: &str) -> Result<()> {
         let item = Item::new(Kind::Cursor, key(name), &Body { value: value.to_owned() }, &Place::nowhere())?;
-        self.put("save a cursor", &self.tables.orgs, item).await
+        self.access.put("save a cursor", &self.tables.orgs, item).await
     }
 }

@@ -32,7 +32,7 @@ impl Store {
     /// Transient or refused.
     pub async fn mark_delivery(&self, delivery: &DeliveryId, now: Timestamp) -> Result<()> {
         let item = Item::new(Kind::Delivery, key(delivery), &Mark { at: now }, &Place::for_days(now, MARK_DAYS))?;
-        self.put("mark a delivery", &self.tables.checks, item).await
+        self.access.put("mark a delivery", &self.tables.checks, item).await
     }
 
     /// Whether a delivery was marked within the last 7 days.
@@ -40,7 +40,7 @@ impl Store {
     /// # Errors
     /// Transient or refused.
     pub async fn is_delivery_marked(&self, delivery: &DeliveryId, now: Timestamp) -> Result<bool> {
-        let item = self.get("read a delivery's mark", &self.tables.checks, &key(delivery)).await?;
+        let item = self.access.get("read a delivery's mark", &self.tables.checks, &key(delivery)).await?;
         Ok(item.is_some_and(|item| !is_expired(&item, now)))
     }
 }

@@ -52,7 +52,7 @@ impl Store {
             order: Order::Ascending,
         };
         let mut due = Vec::new();
-        for item in self.range(&range, Some(limit as usize)).await? {
+        for item in self.access.range(&range, Some(limit as usize)).await? {
             let key = Key::of(&item).ok_or_else(|| Error::corrupt(&DUE, "an item without a key"))?;
             match parse(&key) {
                 Some(known) => due.push(known),
@@ -64,7 +64,7 @@ impl Store {
 
     /// Reads the item of a key that does not say everything.
     async fn due_item(&self, key: &Key) -> Result<Option<Due>> {
-        let Some(item) = self.get("read what is due", &self.tables.checks, key).await? else { return Ok(None) };
+        let Some(item) = self.access.get("read what is due", &self.tables.checks, key).await? else { return Ok(None) };
         of_item(key, item).map(Some)
     }
 }

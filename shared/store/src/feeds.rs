@@ -25,7 +25,7 @@ impl Store {
     /// Transient, refused, corrupt, or an invalid cursor.
     pub async fn org_feed(&self, org: OrgId, page: &Page) -> Result<Paged<Run>> {
         let range = self.feed("list the runs of an org", Index::Gsi1, runs::org_feed_partition(org));
-        self.page(&range, page).await?.try_map(|item| decode(Kind::Run, item))
+        self.access.page(&range, page).await?.try_map(|item| decode(Kind::Run, item))
     }
 
     /// The runs of a repository, the newest first.
@@ -34,7 +34,7 @@ impl Store {
     /// Transient, refused, corrupt, or an invalid cursor.
     pub async fn repository_feed(&self, repository: RepositoryId, page: &Page) -> Result<Paged<Run>> {
         let range = self.feed("list the runs of a repository", Index::Gsi2, runs::repository_feed_partition(repository));
-        self.page(&range, page).await?.try_map(|item| decode(Kind::Run, item))
+        self.access.page(&range, page).await?.try_map(|item| decode(Kind::Run, item))
     }
 
     /// The runs of the commits that a ref pointed at, the latest first.
@@ -43,9 +43,9 @@ impl Store {
     /// Transient, refused, corrupt, or an invalid cursor.
     pub async fn ref_feed(&self, repository: RepositoryId, reference: &Ref, page: &Page) -> Result<Paged<Run>> {
         let range = self.feed("list the commits of a ref", Index::Gsi1, heads::feed_partition(repository, reference));
-        let refs = self.page(&range, page).await?.try_map(|item| decode::<CommitRef>(Kind::CommitRef, item))?;
+        let refs = self.access.page(&range, page).await?.try_map(|item| decode::<CommitRef>(Kind::CommitRef, item))?;
         let keys: Paged<Key> = refs.try_map(|known| Ok(runs::key(&known.run())))?;
-        let found = self.get_many("read the runs of a ref", &self.tables.checks, &keys.items).await?;
+        let found = self.access.get_many("read the runs of a ref", &self.tables.checks, &keys.items).await?;
         keys.try_map(|key| match found.get(&key) {
             Some(item) => decode(Kind::Run, item.clone()),
             // Both are written in one transaction, and a run is never deleted.

@@ -169,7 +169,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn head(&self, repository: RepositoryId, reference: &Ref) -> Result<Head> {
-        let Some(item) = self.get("read a head", &self.tables.checks, &head_key(repository, reference)).await? else {
+        let Some(item) = self.access.get("read a head", &self.tables.checks, &head_key(repository, reference)).await? else {
             return Ok(Head::default());
         };
         let body: HeadBody = decode(Kind::Head, item)?;
@@ -189,7 +189,7 @@ impl Store {
             sort: Sort::Prefix("HEAD#"),
             order: Order::Ascending,
         };
-        let items = self.range(&range, Some(MAX_HEADS)).await?;
+        let items = self.access.range(&range, Some(MAX_HEADS)).await?;
         if items.len() == MAX_HEADS {
             tracing::warn!(%repository, limit = MAX_HEADS, "the repository has more heads than are listed");
         }
@@ -210,10 +210,10 @@ impl Store {
             sort: Sort::Prefix("REF#"),
             order: Order::Ascending,
         };
-        let items = self.range(&range, Some(MAX_COMMIT_REFS)).await?;
+        let items = self.access.range(&range, Some(MAX_COMMIT_REFS)).await?;
         let refs: Vec<CommitRef> = items.into_iter().map(|item| decode(Kind::CommitRef, item)).collect::<Result<_>>()?;
         let keys: Vec<Key> = refs.iter().map(|known| head_key(commit.repository, &known.reference)).collect();
-        let mut heads = self.get_many("read heads", &self.tables.checks, &keys).await?;
+        let mut heads = self.access.get_many("read heads", &self.tables.checks, &keys).await?;
         let mut live = Vec::new();
         for (known, key) in refs.into_iter().zip(keys) {
             let Some(item) = heads.remove(&key) else { continue };
@@ -235,6 +235,6 @@ impl Store {
             return Err(Error::unstorable(&head_key(change.repository, &change.reference), reason));
         }
         let actions = actions(&self.tables.checks, change)?;
-        self.transact("move a head", actions).await.map(Written::from)
+        self.access.transact("move a head", actions).await.map(Written::from)
     }
 }

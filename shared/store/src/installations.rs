@@ -32,7 +32,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn installation(&self, installation: InstallationId) -> Result<Option<Installation>> {
-        let item = self.get("read an installation", &self.tables.orgs, &key(installation)).await?;
+        let item = self.access.get("read an installation", &self.tables.orgs, &key(installation)).await?;
         item.map(|item| decode(Kind::Installation, item)).transpose()
     }
 
@@ -47,7 +47,10 @@ impl Store {
             let place = place(&next);
             Some((next, place))
         };
-        self.rewrite("save an installation", &self.tables.orgs, Kind::Installation, &key(installation.id), change).await.map(|_done| ())
+        self.access
+            .rewrite("save an installation", &self.tables.orgs, Kind::Installation, &key(installation.id), change)
+            .await
+            .map(|_done| ())
     }
 
     /// Claims an installation for an org, once; `Lost` when another org has it or nobody knows it.
@@ -61,7 +64,7 @@ impl Store {
             let place = place(&next);
             Some((next, place))
         };
-        self.rewrite("claim an installation", &self.tables.orgs, Kind::Installation, &key(installation), change).await
+        self.access.rewrite("claim an installation", &self.tables.orgs, Kind::Installation, &key(installation), change).await
     }
 
     /// The installations that an org has claimed.
@@ -70,6 +73,6 @@ impl Store {
     /// Transient, refused, corrupt, or an invalid cursor.
     pub async fn installations_of(&self, org: OrgId, page: &Page) -> Result<Paged<Installation>> {
         let range = self.list_orgs("list installations", format!("O#{org}"), Sort::Prefix(PREFIX));
-        self.page(&range, page).await?.try_map(|item| decode(Kind::Installation, item))
+        self.access.page(&range, page).await?.try_map(|item| decode(Kind::Installation, item))
     }
 }

@@ -7,7 +7,7 @@
 //! | `v` | version of its form, [`VERSION`] |
 //! | `nonce` | random, fresh with every write: recognises one's own write, and that an item has changed |
 //! | `ttl` | epoch seconds after which the table may delete it, on items that expire |
-//! | `body` | the domain value as serde writes it; apart, so that its fields and the envelope never meet |
+//! | `body` | the domain value as serde writes it; apart, so that its fields and the envelope never meet. Binary items and the head of a trace have attributes of their own instead |
 //! | `gsi1pk`, `gsi1sk`, `gsi2pk`, `gsi2sk`, `due_pk`, `due_at`, `work_pk`, `work_at` | keys of the indexes, where the item is in them |
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -50,6 +50,11 @@ pub(crate) enum Kind {
     RateBudget,
     Cursor,
     Module,
+    Audit,
+    TraceHead,
+    TraceChunk,
+    TracePart,
+    TraceCard,
 }
 
 impl Kind {
@@ -73,6 +78,11 @@ impl Kind {
             Self::RateBudget => "rate_budget",
             Self::Cursor => "cursor",
             Self::Module => "module",
+            Self::Audit => "audit",
+            Self::TraceHead => "trace_head",
+            Self::TraceChunk => "trace_chunk",
+            Self::TracePart => "trace_part",
+            Self::TraceCard => "trace_card",
         }
     }
 }
@@ -122,12 +132,24 @@ impl Item {
         attributes.insert(BODY.to_owned(), body);
         Ok(Self { key, attributes })
     }
+
+    /// An item of attributes of its own in place of a body: binary ones, which a body would spell as lists of numbers, and
+    /// counters, which a table can add to.
+    pub(crate) fn flat(kind: Kind, key: Key, own: Vec<(&'static str, AttributeValue)>, place: &Place) -> Self {
+        let mut attributes = envelope(kind, &key, place);
+        attributes.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        Self { key, attributes }
+    }
+}
+
+/// What an item is and in which version, as attributes.
+pub(crate) fn label(kind: Kind) -> [(&'static str, AttributeValue); 2] {
+    [("t", string(kind.word())), ("v", number(VERSION))]
 }
 
 fn envelope(kind: Kind, key: &Key, place: &Place) -> Attributes {
     let mut attributes = key.attributes();
-    attributes.insert("t".to_owned(), string(kind.word()));
-    attributes.insert("v".to_owned(), number(VERSION));
+    attributes.extend(label(kind).map(|(name, value)| (name.to_owned(), value)));
     if let Some((partition, sort)) = &place.gsi1 {
         attributes.insert("gsi1pk".to_owned(), string(partition));
         attributes.insert("gsi1sk".to_owned(), string(sort));
@@ -150,10 +172,10 @@ fn envelope(kind: Kind, key: &Key, place: &Place) -> Attributes {
     attributes
 }
 
-/// The domain value of an item.
-pub(crate) fn decode<T: DeserializeOwned>(kind: Kind, mut attributes: Attributes) -> Result<T> {
-    let key = Key::of(&attributes).unwrap_or_else(|| Key::new("?", "?"));
-    let found = text(&attributes, "t").unwrap_or("nothing");
+/// The key of an item of this kind and version.
+pub(crate) fn check(kind: Kind, attributes: &Attributes) -> Result<Key> {
+    let key = Key::of(attributes).unwrap_or_else(|| Key::new("?", "?"));
+    let found = text(attributes, "t").unwrap_or("nothing");
     if found != kind.word() {
         return Err(Error::corrupt(&key, format!("it is `{found}` where `{}` belongs", kind.word())));
     }
@@ -161,6 +183,12 @@ pub(crate) fn decode<T: DeserializeOwned>(kind: Kind, mut attributes: Attributes
     if version != VERSION {
         return Err(Error::corrupt(&key, format!("its version is {version}, this build reads {VERSION}")));
     }
+    Ok(key)
+}
+
+/// The domain value of an item.
+pub(crate) fn decode<T: DeserializeOwned>(kind: Kind, mut attributes: Attributes) -> Result<T> {
+    let key = check(kind, &attributes)?;
     let Some(body) = attributes.remove(BODY) else { return Err(Error::corrupt(&key, "it has no body")) };
     serde_dynamo::aws_sdk_dynamodb_1::from_attribute_value(body).map_err(|error| Error::corrupt(&key, error))
 }

@@ -26,6 +26,6 @@ impl Store {
         let item = Item::new(Kind::Ledger, key, entry, &Place::nowhere())?;
         // Ranks have a fixed width, so that text compares like rank.
         let condition = Condition::AbsentOrAtMost("rank", string(entry.rank.to_string()));
-        self.put_if("record a status", &self.tables.checks, item, &condition).await
+        self.access.put_if("record a status", &self.tables.checks, item, &condition).await
     }
 }

@@ -5,8 +5,10 @@
 //! repetition meets its own success. No request scans a table, none filters what it has read, and every read that
 //! something is decided by is strongly consistent; the indexes, which never are, only say where to look.
 
+mod access;
 mod agents;
 mod attempts;
+mod audit;
 mod commits;
 mod compressed;
 mod cursors;
@@ -28,10 +30,13 @@ mod read;
 mod repositories;
 mod runs;
 mod tokens;
+mod traces;
+mod update;
 mod write;
 
 use std::sync::Arc;
 
+use access::Access;
 use aws_sdk_dynamodb::Client;
 
 pub use due::Due;
@@ -40,11 +45,12 @@ pub use heads::{Head, HeadChange, MAX_HEAD_ATTEMPTS, RunChange};
 pub use modules::ModuleRecord;
 pub use outputs::Output;
 pub use page::{Page, Paged};
+pub use traces::{ChunkKind, ChunkPage, Head as TraceHead, PartKind, Reserve, Reserved, SealPointer, StoredChunk, TraceStore};
 
 /// What a call of the store gives.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The names of the tables.
+/// The names of the tables, but for the one of traces: see [`TraceStore`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tables {
     /// Organizations and what belongs to them.
@@ -76,10 +82,10 @@ impl Written {
     }
 }
 
-/// The tables. Cheap to clone.
+/// The tables but for the one of traces. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    client: Client,
+    access: Access,
     tables: Arc<Tables>,
 }
 
@@ -87,6 +93,6 @@ impl Store {
     /// A store over these tables; nothing is sent until it is used.
     #[must_use]
     pub fn new(client: Client, tables: Tables) -> Self {
-        Self { client, tables: Arc::new(tables) }
+        Self { access: Access { client }, tables: Arc::new(tables) }
     }
 }

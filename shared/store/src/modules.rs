@@ -101,7 +101,7 @@ impl Store {
             loaded_at: record.loaded_at,
         };
         let item = Item::new(Kind::Module, key, &body, &place(record))?;
-        self.put("save a module", &self.tables.modules, item).await
+        self.access.put("save a module", &self.tables.modules, item).await
     }
 
     /// A module as its last load described it.
@@ -110,7 +110,7 @@ impl Store {
     /// Transient, refused or corrupt.
     pub async fn module(&self, repository: RepositoryId, path: &ModulePath) -> Result<Option<ModuleRecord>> {
         let key = key(repository, path);
-        let Some(item) = self.get("read a module", &self.tables.modules, &key).await? else { return Ok(None) };
+        let Some(item) = self.access.get("read a module", &self.tables.modules, &key).await? else { return Ok(None) };
         let body: Body = decode(Kind::Module, item)?;
         let api = body.api.as_ref().map(|api| open(&key, api)).transpose()?;
         Ok(Some(ModuleRecord {

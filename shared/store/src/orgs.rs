@@ -48,7 +48,7 @@ impl Store {
             Action::Put { table: self.tables.orgs.clone(), item: item(org)?, condition: Some(Condition::Absent) },
             Action::Put { table: self.tables.orgs.clone(), item: claim(org)?, condition: Some(Condition::Absent) },
         ];
-        self.transact("create an org", actions).await.map(Written::from)
+        self.access.transact("create an org", actions).await.map(Written::from)
     }
 
     /// Saves an org that exists, and moves its claim when its name has changed; `Lost` when the new name is taken, when
@@ -60,7 +60,7 @@ impl Store {
         let Some(stored) = self.org(org.id).await? else { return Ok(Written::Lost) };
         let is_named_as_read = Condition::Is("name", string(stored.name.as_str()));
         if stored.name.folded() == org.name.folded() {
-            return self.put_if("save an org", &self.tables.orgs, item(org)?, &is_named_as_read).await;
+            return self.access.put_if("save an org", &self.tables.orgs, item(org)?, &is_named_as_read).await;
         }
         let table = &self.tables.orgs;
         let actions = vec![
@@ -68,7 +68,7 @@ impl Store {
             Action::Put { table: table.clone(), item: claim(org)?, condition: Some(Condition::Absent) },
             Action::Delete { table: table.clone(), key: claim_key(&stored.name) },
         ];
-        self.transact("rename an org", actions).await.map(Written::from)
+        self.access.transact("rename an org", actions).await.map(Written::from)
     }
 
     /// An org as it is now.
@@ -76,7 +76,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn org(&self, org: OrgId) -> Result<Option<Org>> {
-        let item = self.get("read an org", &self.tables.orgs, &key(org)).await?;
+        let item = self.access.get("read an org", &self.tables.orgs, &key(org)).await?;
         item.map(|item| decode(Kind::Org, item)).transpose()
     }
 
@@ -85,7 +85,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn org_by_name(&self, name: &OrgName) -> Result<Option<Org>> {
-        let Some(item) = self.get("read an org's name", &self.tables.orgs, &claim_key(name)).await? else { return Ok(None) };
+        let Some(item) = self.access.get("read an org's name", &self.tables.orgs, &claim_key(name)).await? else { return Ok(None) };
         let claim: Claim = decode(Kind::OrgName, item)?;
         match self.org(claim.org).await? {
             Some(org) => Ok(Some(org)),
@@ -99,7 +99,7 @@ impl Store {
     /// Transient, refused, corrupt, or an invalid cursor.
     pub async fn orgs(&self, page: &Page) -> Result<Paged<Org>> {
         let range = self.list_orgs("list orgs", "ORGS".to_owned(), Sort::All);
-        self.page(&range, page).await?.try_map(|item| decode(Kind::Org, item))
+        self.access.page(&range, page).await?.try_map(|item| decode(Kind::Org, item))
     }
 
     /// A list in the first index of table `orgs`.

@@ -53,7 +53,7 @@ impl Store {
         let compressed = Compressed::of(text.as_bytes()).map_err(|error| Error::unstorable(&key, error))?;
         let body = Body { text: compressed, is_cut: output.is_cut || text.len() < output.text.len() };
         let item = Item::new(Kind::Output, key, &body, &Place::for_days(now, OUTPUT_DAYS))?;
-        self.put("keep an output", &self.tables.checks, item).await
+        self.access.put("keep an output", &self.tables.checks, item).await
     }
 
     /// The output of an attempt; none before it has ended, and after 90 days.
@@ -62,7 +62,7 @@ impl Store {
     /// Transient, refused or corrupt.
     pub async fn output(&self, attempt: AttemptId) -> Result<Option<Output>> {
         let key = key(attempt);
-        let Some(item) = self.get("read an output", &self.tables.checks, &key).await? else { return Ok(None) };
+        let Some(item) = self.access.get("read an output", &self.tables.checks, &key).await? else { return Ok(None) };
         let body: Body = decode(Kind::Output, item)?;
         let bytes = body.text.open(MAX_OUTPUT).map_err(|error| Error::corrupt(&key, error))?;
         let text = String::from_utf8(bytes).map_err(|error| Error::corrupt(&key, error))?;

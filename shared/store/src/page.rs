@@ -70,12 +70,25 @@ pub(crate) fn start_key(cursor: &str, index: Index, partition: &str, prefix: &st
     if values[0] != partition || !values[1].starts_with(prefix) || values.iter().any(String::is_empty) {
         return Err(Error::InvalidCursor);
     }
+    // In the table itself the keys are the same twice.
+    if index == Index::Table && values[..2] != values[2..] {
+        return Err(Error::InvalidCursor);
+    }
     Ok(index.cursor_keys().iter().map(|name| (*name).to_owned()).zip(values.into_iter().map(string)).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cursor_of_a_table_names_one_key() {
+        let item: Attributes = [("pk", "AUD#a"), ("sk", "1")].map(|(k, v)| (k.to_owned(), string(v))).into();
+        let text = cursor(Index::Table, &item).expect("a cursor");
+        assert_eq!(start_key(&text, Index::Table, "AUD#a", "").expect("its own list"), item);
+        let forged = URL_SAFE_NO_PAD.encode(r#"["AUD#a","1","AUD#b","1"]"#);
+        assert!(matches!(start_key(&forged, Index::Table, "AUD#a", ""), Err(Error::InvalidCursor)));
+    }
 
     #[test]
     fn a_cursor_opens_its_own_list_only() {

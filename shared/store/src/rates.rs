@@ -22,7 +22,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn rate_budget(&self, installation: InstallationId, now: Timestamp) -> Result<Option<RateBudget>> {
-        let Some(item) = self.get("read a rate budget", &self.tables.orgs, &key(installation)).await? else { return Ok(None) };
+        let Some(item) = self.access.get("read a rate budget", &self.tables.orgs, &key(installation)).await? else { return Ok(None) };
         let budget: RateBudget = decode(Kind::RateBudget, item)?;
         Ok(Some(budget).filter(|budget| now < budget.blocked_until))
     }
@@ -34,6 +34,6 @@ impl Store {
     pub async fn save_rate_budget(&self, installation: InstallationId, budget: &RateBudget) -> Result<()> {
         let place = Place { expires_at: Some(budget.blocked_until), ..Place::nowhere() };
         let item = Item::new(Kind::RateBudget, key(installation), budget, &place)?;
-        self.put("save a rate budget", &self.tables.orgs, item).await
+        self.access.put("save a rate budget", &self.tables.orgs, item).await
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Select};
 
+use crate::Result;
+use crate::access::Access;
 use crate::error::Error;
 use crate::keys::{Attributes, Key, string};
 use crate::page::{self, Page, Paged};
-use crate::{Result, Store};
 
 /// Most keys of one `BatchGetItem`
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
@@ -82,6 +83,8 @@ pub(crate) enum Sort {
     Prefix(&'static str),
     Is(String),
     AtMost(AttributeValue),
+    /// Both ends belong to it.
+    Between(String, String),
 }
 
 /// In which direction a range is read.
@@ -91,7 +94,7 @@ pub(crate) enum Order {
     Descending,
 }
 
-impl Store {
+impl Access {
     /// One item as it is now.
     pub(crate) async fn get(&self, operation: &'static str, table: &str, key: &Key) -> Result<Option<Attributes>> {
         let answer = self.client.get_item().table_name(table).set_key(Some(key.attributes())).consistent_read(true).send().await;
@@ -152,11 +155,32 @@ impl Store {
         }
     }
 
-    /// One page of a range in an index with text keys.
+    /// The beginning of a range, as much as one request reads (1 MB), and whether that was all.
+    pub(crate) async fn beginning(&self, range: &Range<'_>) -> Result<(Vec<Attributes>, bool)> {
+        let answer = self.query(range).send().await.map_err(|error| Error::from_sdk(range.operation, error))?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.is_none()))
+    }
+
+    /// The primary keys of a range.
+    pub(crate) async fn keys(&self, range: &Range<'_>) -> Result<Vec<Key>> {
+        let mut keys = Vec::new();
+        let mut start = None;
+        loop {
+            let query = self.query(range).projection_expression("pk, sk").set_exclusive_start_key(start);
+            let answer = query.send().await.map_err(|error| Error::from_sdk(range.operation, error))?;
+            keys.extend(answer.items.unwrap_or_default().iter().filter_map(Key::of));
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
+
+    /// One page of a range with text keys.
     pub(crate) async fn page(&self, range: &Range<'_>, page: &Page) -> Result<Paged<Attributes>> {
         let prefix = match &range.sort {
             Sort::Prefix(prefix) => prefix,
-            Sort::All | Sort::Is(_) | Sort::AtMost(_) => "",
+            Sort::All | Sort::Is(_) | Sort::AtMost(_) | Sort::Between(..) => "",
         };
         let start = page.after.as_deref().map(|text| page::start_key(text, range.index, &range.partition, prefix)).transpose()?;
         // One more than wanted says whether there is a next page without asking for it.
@@ -207,6 +231,11 @@ impl Store {
                 .key_condition_expression("#partition = :partition AND #sort <= :sort")
                 .expression_attribute_names("#sort", range.index.sort_key())
                 .expression_attribute_values(":sort", most.clone()),
+            Sort::Between(first, last) => query
+                .key_condition_expression("#partition = :partition AND #sort BETWEEN :first AND :last")
+                .expression_attribute_names("#sort", range.index.sort_key())
+                .expression_attribute_values(":first", string(first))
+                .expression_attribute_values(":last", string(last)),
         }
     }
 }

@@ -38,7 +38,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn repository(&self, repository: RepositoryId) -> Result<Option<Repository>> {
-        let item = self.get("read a repository", &self.tables.orgs, &key(repository)).await?;
+        let item = self.access.get("read a repository", &self.tables.orgs, &key(repository)).await?;
         item.map(|item| decode(Kind::Repository, item)).transpose()
     }
 
@@ -48,7 +48,7 @@ impl Store {
     /// Transient, refused or unstorable.
     pub async fn save_repository(&self, org: OrgId, repository: &Repository) -> Result<()> {
         let item = Item::new(Kind::Repository, key(repository.id), repository, &place(org, repository))?;
-        self.put("save a repository", &self.tables.orgs, item).await
+        self.access.put("save a repository", &self.tables.orgs, item).await
     }
 
     /// The repository of an org that has this name today, whatever the case of its letters. Of several, which can only be
@@ -58,7 +58,7 @@ impl Store {
     /// Transient, refused or corrupt.
     pub async fn repository_by_name(&self, org: OrgId, name: &RepositoryName) -> Result<Option<Repository>> {
         let range = self.list_orgs("find a repository by its name", format!("O#{org}"), Sort::Is(sort(name)));
-        let items = self.range(&range, Some(MAX_NAMESAKES)).await?;
+        let items = self.access.range(&range, Some(MAX_NAMESAKES)).await?;
         let found = items.into_iter().map(|item| decode(Kind::Repository, item)).collect::<Result<Vec<Repository>>>()?;
         Ok(found.iter().find(|repository| repository.is_enabled).or(found.first()).cloned())
     }
@@ -69,6 +69,6 @@ impl Store {
     /// Transient, refused, corrupt, or an invalid cursor.
     pub async fn repositories_of(&self, org: OrgId, page: &Page) -> Result<Paged<Repository>> {
         let range = self.list_orgs("list repositories", format!("O#{org}"), Sort::Prefix(PREFIX));
-        self.page(&range, page).await?.try_map(|item| decode(Kind::Repository, item))
+        self.access.page(&range, page).await?.try_map(|item| decode(Kind::Repository, item))
     }
 }

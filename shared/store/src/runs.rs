@@ -73,7 +73,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn run(&self, run: &RunKey) -> Result<Option<Run>> {
-        let item = self.get("read a run", &self.tables.checks, &key(run)).await?;
+        let item = self.access.get("read a run", &self.tables.checks, &key(run)).await?;
         item.map(|item| decode(Kind::Run, item)).transpose()
     }
 
@@ -82,6 +82,6 @@ impl Store {
     /// # Errors
     /// Transient, refused or unstorable.
     pub async fn save_run(&self, run: &Run) -> Result<Written> {
-        self.put_if("save a run", &self.tables.checks, item(run)?, &condition(run)).await
+        self.access.put_if("save a run", &self.tables.checks, item(run)?, &condition(run)).await
     }
 }

@@ -37,7 +37,7 @@ impl Store {
     /// Transient, refused or unstorable.
     pub async fn create_token(&self, token: &Token, hash: &str) -> Result<Written> {
         let item = Item::new(Kind::Token, key(hash), token, &place(token))?;
-        self.put_if("create a token", &self.tables.orgs, item, &Condition::Absent).await
+        self.access.put_if("create a token", &self.tables.orgs, item, &Condition::Absent).await
     }
 
     /// The token of a text that hashes to this, if it still works.
@@ -45,7 +45,7 @@ impl Store {
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn token(&self, hash: &str, now: Timestamp) -> Result<Option<Token>> {
-        let Some(item) = self.get("read a token", &self.tables.orgs, &key(hash)).await? else { return Ok(None) };
+        let Some(item) = self.access.get("read a token", &self.tables.orgs, &key(hash)).await? else { return Ok(None) };
         let token: Token = decode(Kind::Token, item)?;
         Ok(Some(token).filter(|token| token.expires_at.is_none_or(|end| now < end)))
     }
@@ -56,7 +56,7 @@ impl Store {
     /// Transient, refused or corrupt.
     pub async fn tokens_of(&self, org: OrgId) -> Result<Vec<Token>> {
         let range = self.list_orgs("list tokens", format!("O#{org}"), Sort::Prefix(PREFIX));
-        let items = self.range(&range, Some(MAX_TOKENS)).await?;
+        let items = self.access.range(&range, Some(MAX_TOKENS)).await?;
         items.into_iter().map(|item| decode(Kind::Token, item)).collect()
     }
 
@@ -71,9 +71,9 @@ impl Store {
     /// Deletes the item of table `orgs` at one place of its first index.
     pub(crate) async fn delete_listed(&self, operation: &'static str, partition: String, sort: String) -> Result<Written> {
         let range = self.list_orgs(operation, partition, Sort::Is(sort));
-        let items = self.range(&range, Some(1)).await?;
+        let items = self.access.range(&range, Some(1)).await?;
         let Some(key) = items.first().and_then(Key::of) else { return Ok(Written::Lost) };
-        self.delete(operation, &self.tables.orgs, &key).await?;
+        self.access.delete(operation, &self.tables.orgs, &key).await?;
         Ok(Written::Done)
     }
 }

@@ -6,20 +6,29 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
+    AttributeValue, CancellationReason, ConditionCheck, Delete, DeleteRequest, Put, ReturnValuesOnConditionCheckFailure as OnFailure,
+    TransactWriteItem, WriteRequest,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::error::{Answer, Error, is_transient_code};
 use crate::item::{self, BODY, Item, Kind, Place};
 use crate::keys::{Attributes, Key, string};
 use crate::read::pause;
-use crate::{Result, Store, Written};
+use crate::{Result, Written};
 
 /// How often a write in conflict with somebody's transaction is tried before the caller has to.
-const CONFLICT_TRIES: u32 = 5;
+pub(crate) const CONFLICT_TRIES: u32 = 5;
+
+/// Most requests of one `BatchWriteItem`
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
+const MAX_BATCH: usize = 25;
+
+/// How often the rest of a batch is sent before the caller has to.
+const BATCH_TRIES: u32 = 8;
 
 /// How often a read-change-write is begun again.
 const REWRITE_TRIES: u32 = 5;
@@ -35,6 +44,8 @@ pub(crate) enum Condition {
     Is(&'static str, AttributeValue),
     /// There is none, or this field of its value is at most this.
     AbsentOrAtMost(&'static str, AttributeValue),
+    /// There is none, or it lacks this attribute.
+    Lacks(&'static str),
 }
 
 /// A condition in the words of a request.
@@ -56,6 +67,11 @@ impl Condition {
             Self::AbsentOrAtMost(name, most) => {
                 Expression { text: "attribute_not_exists(pk) OR #body.#field <= :value", names: field(name), values: value(most) }
             }
+            Self::Lacks(name) => Expression {
+                text: "attribute_not_exists(#field)",
+                names: HashMap::from([("#field".to_owned(), (*name).to_owned())]),
+                values: Attributes::new(),
+            },
         }
     }
 }
@@ -63,8 +79,21 @@ impl Condition {
 /// One part of a transaction.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
-    Put { table: String, item: Item, condition: Option<Condition> },
-    Delete { table: String, key: Key },
+    Put {
+        table: String,
+        item: Item,
+        condition: Option<Condition>,
+    },
+    Delete {
+        table: String,
+        key: Key,
+    },
+    /// Changes nothing; the transaction fails unless the condition holds.
+    Check {
+        table: String,
+        key: Key,
+        condition: Condition,
+    },
 }
 
 /// What became of a transaction.
@@ -85,7 +114,7 @@ impl From<Transacted> for Written {
     }
 }
 
-impl Store {
+impl Access {
     /// Replaces an item, whatever was there.
     pub(crate) async fn put(&self, operation: &'static str, table: &str, item: Item) -> Result<()> {
         // Without a condition there is nothing to lose.
@@ -133,6 +162,25 @@ impl Store {
     pub(crate) async fn delete(&self, operation: &'static str, table: &str, key: &Key) -> Result<()> {
         let answer = self.client.delete_item().table_name(table).set_key(Some(key.attributes())).send().await;
         answer.map(|_| ()).map_err(|error| Error::from_sdk(operation, error))
+    }
+
+    /// Deletes many items of a table, those that are there; may end half-way, and can be repeated. No key twice.
+    pub(crate) async fn delete_many(&self, operation: &'static str, table: &str, keys: &[Key]) -> Result<()> {
+        for batch in keys.chunks(MAX_BATCH) {
+            let mut wanted: Vec<WriteRequest> = batch.iter().map(deletion).collect::<Result<_>>()?;
+            let mut tries = 0;
+            while !wanted.is_empty() {
+                if tries == BATCH_TRIES {
+                    return Err(Error::transient(operation, format!("{} of {} items stayed", wanted.len(), batch.len())));
+                }
+                pause(tries).await;
+                tries += 1;
+                let answer = self.client.batch_write_item().request_items(table, wanted).send().await;
+                let answer = answer.map_err(|error| Error::from_sdk(operation, error))?;
+                wanted = answer.unprocessed_items.and_then(|mut tables| tables.remove(table)).unwrap_or_default();
+            }
+        }
+        Ok(())
     }
 
     /// Writes several items or none of them. At most 100, no item twice.
@@ -196,12 +244,18 @@ impl Store {
 }
 
 /// A map, unless it is empty: requests refuse empty ones.
-fn some<V>(map: HashMap<String, V>) -> Option<HashMap<String, V>> {
+pub(crate) fn some<V>(map: HashMap<String, V>) -> Option<HashMap<String, V>> {
     (!map.is_empty()).then_some(map)
 }
 
-fn fresh_nonce() -> String {
+pub(crate) fn fresh_nonce() -> String {
     Uuid::new_v4().to_string()
+}
+
+fn deletion(key: &Key) -> Result<WriteRequest> {
+    let delete = DeleteRequest::builder().set_key(Some(key.attributes())).build();
+    let delete = delete.map_err(|error| Error::unstorable(key, error))?;
+    Ok(WriteRequest::builder().delete_request(delete).build())
 }
 
 fn part(action: Action, nonce: &str) -> Result<TransactWriteItem> {
@@ -224,6 +278,19 @@ fn part(action: Action, nonce: &str) -> Result<TransactWriteItem> {
             let delete = Delete::builder().table_name(table).set_key(Some(key.attributes())).build();
             let delete = delete.map_err(|error| Error::unstorable(&key, error))?;
             Ok(TransactWriteItem::builder().delete(delete).build())
+        }
+        Action::Check { table, key, condition } => {
+            let expression = condition.expression();
+            let check = ConditionCheck::builder()
+                .table_name(table)
+                .set_key(Some(key.attributes()))
+                .condition_expression(expression.text)
+                .set_expression_attribute_names(some(expression.names))
+                .set_expression_attribute_values(some(expression.values))
+                .return_values_on_condition_check_failure(OnFailure::AllOld)
+                .build();
+            let check = check.map_err(|error| Error::unstorable(&key, error))?;
+            Ok(TransactWriteItem::builder().condition_check(check).build())
         }
     }
 }

@@ -30,19 +30,21 @@ fn spell(value: &AttributeValue) -> Value {
         AttributeValue::Null(_) => json!({ "NULL": true }),
         AttributeValue::L(list) => json!({ "L": list.iter().map(spell).collect::<Vec<_>>() }),
         AttributeValue::M(map) => json!({ "M": map.iter().map(|(name, value)| (name.clone(), spell(value))).collect::<BTreeMap<_, _>>() }),
-        AttributeValue::B(bytes) => {
-            let text = zstd::decode_all(bytes.as_ref()).expect("zstd");
-            json!({ "B, zstd": String::from_utf8(text).expect("text") })
-        }
+        AttributeValue::B(bytes) => match zstd::decode_all(bytes.as_ref()) {
+            Ok(text) => json!({ "B, zstd": String::from_utf8(text).expect("text") }),
+            Err(_) => json!({ "B": String::from_utf8(bytes.clone().into_inner()).expect("text") }),
+        },
         other => panic!("{other:?} is not stored"),
     }
 }
 
-/// Compares an item with its golden file; its nonce is random, and only that it is there counts.
+/// Compares an item with its golden file; its nonce is random, and only whether it has one counts.
 fn assert_golden(name: &str, item: &HashMap<String, AttributeValue>) {
     let mut spelled: BTreeMap<&str, Value> = item.iter().map(|(name, value)| (name.as_str(), spell(value))).collect();
-    let nonce = spelled.insert("nonce", json!("…")).expect("a nonce");
-    assert_eq!(nonce["S"].as_str().map(str::len), Some(36));
+    if let Some(nonce) = spelled.get_mut("nonce") {
+        assert_eq!(nonce["S"].as_str().map(str::len), Some(36));
+        *nonce = json!("…");
+    }
     let text = format!("{}\n", serde_json::to_string_pretty(&spelled).expect("JSON"));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.json"));
     match std::fs::read_to_string(&path) {
@@ -54,7 +56,7 @@ fn assert_golden(name: &str, item: &HashMap<String, AttributeValue>) {
     }
 }
 
-async fn assert_stored(db: &Db, name: &str, table: &str, pk: &str, sk: &str) {
+pub(crate) async fn assert_stored(db: &Db, name: &str, table: &str, pk: &str, sk: &str) {
     let item = db.raw(table, pk, sk).await.unwrap_or_else(|| panic!("{name} is not at {pk} / {sk}"));
     assert_golden(name, &item);
 }

@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use quillon_store::{Store, Tables};
+use quillon_store::{Store, Tables, TraceStore};
 
 /// How the wire treats one request.
 #[derive(Debug, Clone)]
@@ -36,6 +36,7 @@ struct Wire {
 /// The tables of one test.
 pub(crate) struct Db {
     pub(crate) store: Store,
+    pub(crate) traces: TraceStore,
     pub(crate) client: Client,
     wire: Arc<Mutex<Wire>>,
 }
@@ -59,14 +60,15 @@ impl Db {
             .http_client(FaultyClient { inner, wire: wire.clone() })
             .build();
         let client = Client::from_conf(config);
-        create_table(&client, "orgs", &[gsi1()], false).await;
-        create_table(&client, "modules", &[gsi1()], false).await;
+        create_table(&client, "orgs", &[gsi1()]).await;
+        create_table(&client, "modules", &[gsi1()]).await;
         let gsi2 = index("gsi2", "gsi2pk", "gsi2sk", ProjectionType::All);
         let gsi3 = index("gsi3", "due_pk", "due_at", ProjectionType::KeysOnly);
         let gsi4 = index("gsi4", "work_pk", "work_at", ProjectionType::KeysOnly);
-        create_table(&client, "checks", &[gsi1(), gsi2, gsi3, gsi4], true).await;
+        create_table(&client, "traces", &[gsi1(), gsi2.clone(), gsi3.clone()]).await;
+        create_table(&client, "checks", &[gsi1(), gsi2, gsi3, gsi4]).await;
         let tables = Tables { orgs: "orgs".to_owned(), modules: "modules".to_owned(), checks: "checks".to_owned() };
-        Self { store: Store::new(client.clone(), tables), client, wire }
+        Self { store: Store::new(client.clone(), tables), traces: TraceStore::new(client.clone(), "traces"), client, wire }
     }
 
     /// Lets the next request of an operation go wrong; several add up in their order.
@@ -103,13 +105,11 @@ fn index(name: &str, partition: &str, sort: &str, projection: ProjectionType) ->
     index.key_schema(key(partition, KeyType::Hash)).key_schema(key(sort, KeyType::Range)).build().expect("an index")
 }
 
-async fn create_table(client: &Client, name: &str, indexes: &[GlobalSecondaryIndex], is_checks: bool) {
-    let mut attributes = vec![("pk", "S"), ("sk", "S"), ("gsi1pk", "S"), ("gsi1sk", "S")];
-    if is_checks {
-        attributes.extend([("gsi2pk", "S"), ("gsi2sk", "S"), ("due_pk", "S"), ("due_at", "N"), ("work_pk", "S"), ("work_at", "S")]);
-    }
+async fn create_table(client: &Client, name: &str, indexes: &[GlobalSecondaryIndex]) {
     let mut request = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-    for (attribute, kind) in attributes {
+    let keys = indexes.iter().flat_map(GlobalSecondaryIndex::key_schema).map(KeySchemaElement::attribute_name);
+    for attribute in ["pk", "sk"].into_iter().chain(keys) {
+        let kind = if attribute == "due_at" { "N" } else { "S" };
         let definition = AttributeDefinition::builder().attribute_name(attribute).attribute_type(ScalarAttributeType::from(kind));
         request = request.attribute_definitions(definition.build().expect("a definition"));
     }

@@ -15,6 +15,10 @@ mod orgs;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
+mod seals;
+#[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod waiting;
 #[cfg(test)]
 mod writes;

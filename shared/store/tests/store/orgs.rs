@@ -1,5 +1,6 @@
 //! Orgs and what belongs to them.
 
+use quillon_core::audit::{AuditAction, AuditEntry};
 use quillon_core::id::{AgentId, InstallationId, RepositoryId, TokenId};
 use quillon_core::org::{Agent, Enrolment, Installation, Org, RateBudget, Repository, Scope, Token};
 use quillon_store::{Page, Written};
@@ -196,4 +197,29 @@ async fn a_cursor_of_a_schedule_is_replaced() {
     db.store.save_cursor("heads #1", "").await.expect("saved");
     assert_eq!(db.store.cursor("heads #1").await.expect("an answer"), Some(String::new()));
     assert_eq!(db.store.cursor("heads #2").await.expect("an answer"), None);
+}
+
+#[tokio::test]
+async fn what_was_done_stays_recorded_the_newest_first() {
+    let db = Db::new().await;
+    let entry = |seconds, action| AuditEntry {
+        org: org_id(),
+        at: at(seconds),
+        who: "octocat".to_owned(),
+        action,
+        subject: "0123456789abcdef0123456789abcdef".to_owned(),
+        from: None,
+    };
+    let deeds = [entry(1, AuditAction::TraceMadePublic), entry(1, AuditAction::TraceMadePublic), entry(2, AuditAction::TraceDeleted)];
+    db.fault("PutItem", Fault::LoseAnswer);
+    for deed in &deeds {
+        db.store.append_audit(deed).await.expect("recorded");
+    }
+    let first = db.store.audit(org_id(), &Page::first(2)).await.expect("an answer");
+    assert_eq!(first.items, [deeds[2].clone(), deeds[1].clone()]);
+    let rest = db.store.audit(org_id(), &Page { after: first.next.clone(), limit: 2 }).await.expect("an answer");
+    assert_eq!((rest.items, rest.next), (vec![deeds[0].clone()], None));
+    assert_eq!(db.store.audit(other_org_id(), &Page::first(2)).await.expect("an answer").items, []);
+    let foreign = db.store.audit(other_org_id(), &Page { after: first.next, limit: 2 }).await;
+    assert!(matches!(foreign, Err(quillon_store::Error::InvalidCursor)));
 }

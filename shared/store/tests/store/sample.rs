@@ -106,7 +106,7 @@ pub(crate) fn finished(attempt: &Attempt, now: Timestamp) -> Attempt {
 }
 
 pub(crate) fn org(id: OrgId, name: &str) -> Org {
-    Org { id, name: name.parse().expect("an org name"), concurrency: 20, created_at: at(0) }
+    Org { id, name: name.parse().expect("an org name"), concurrency: 20, public_traces: true, created_at: at(0) }
 }
 
 pub(crate) fn installation(org: Option<OrgId>) -> Installation {

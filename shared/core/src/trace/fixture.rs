@@ -29,6 +29,12 @@ pub(crate) fn outline(spans: impl IntoIterator<Item = SpanBuilder>) -> Outline {
 #[derive(Debug, Clone)]
 pub(crate) struct SpanBuilder(Span);
 
+impl From<Span> for SpanBuilder {
+    fn from(span: Span) -> Self {
+        Self(span)
+    }
+}
+
 impl SpanBuilder {
     /// A running root that starts at 0 ns.
     pub(crate) fn new(number: u64) -> Self {

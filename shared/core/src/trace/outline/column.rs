@@ -294,7 +294,7 @@ mod tests {
     fn columns_that_do_not_belong_together_are_refused() {
         let good = sample().columns(0..4);
         let spoil: [fn(&mut Columns); 6] = [
-            |columns| columns.ids.truncate(3),
+            |columns: &mut Columns| columns.ids.truncate(3),
             |columns| columns.pairs.push(1),
             |columns| columns.names[2] = 3,
             |columns| columns.waits[0].0 = 4,

@@ -55,7 +55,8 @@ async fn org_for(deps: &Deps, login: &str, id: InstallationId, now: Timestamp) -
     let name = OrgName::of_login(login).or_else(|| OrgName::of_login(&format!("installation-{id}")));
     let Some(name) = name else { return Err(Error::Github(quillon_github::Error::NotFound { what: format!("account `{login}`") })) };
     let created_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
-    let org = Org { id: OrgId::derived(created_ms, &["org", &name.folded()]), name, concurrency: DEFAULT_CONCURRENCY, created_at: now };
+    let id = OrgId::derived(created_ms, &["org", &name.folded()]);
+    let org = Org { id, name, concurrency: DEFAULT_CONCURRENCY, public_traces: true, created_at: now };
     match store.create_org(&org).await? {
         Written::Done => Ok(org.id),
         Written::Lost => Ok(store.org_by_name(&org.name).await?.map_or(org.id, |known| known.id)),

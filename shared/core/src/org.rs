@@ -78,8 +78,19 @@ pub struct Org {
     pub name: OrgName,
     /// Most attempts that run at once.
     pub concurrency: u32,
+    /// Whether traces from CI of its public repositories are public.
+    #[serde(default = "by_default", skip_serializing_if = "is_default")]
+    pub public_traces: bool,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+fn by_default() -> bool {
+    true
+}
+
+fn is_default(allows: &bool) -> bool {
+    *allows == by_default()
 }
 
 /// An installation of the GitHub App, claimed by an org.
@@ -129,6 +140,28 @@ pub struct RepositorySettings {
     pub supersede_default_branch: bool,
     /// Longest execution of one check, in seconds.
     pub timeout_s: u32,
+    /// Who may read its traces.
+    #[serde(skip_serializing_if = "TraceAccess::is_automatic")]
+    pub traces: TraceAccess,
+}
+
+/// Who may read the traces of a repository.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceAccess {
+    /// Everyone when they come from CI and the repository is public.
+    #[default]
+    Automatic,
+    /// Everyone while the repository is public, wherever they come from.
+    Public,
+    /// Members only.
+    Private,
+}
+
+impl TraceAccess {
+    fn is_automatic(&self) -> bool {
+        *self == Self::Automatic
+    }
 }
 
 impl Default for RepositorySettings {
@@ -138,6 +171,7 @@ impl Default for RepositorySettings {
             ignored_directories: vec![],
             supersede_default_branch: true,
             timeout_s: crate::attempt::DEFAULT_TIMEOUT_S,
+            traces: TraceAccess::Automatic,
         }
     }
 }

@@ -43,7 +43,7 @@ impl Account {
         let store = self.store();
         let now = Timestamp::from_millisecond(CREATED_MS.cast_signed()).expect("a time");
         let name: quillon_core::org::OrgName = "acme".parse().expect("a name");
-        let org = Org { id: org(), name: name.clone(), concurrency: 20, created_at: now };
+        let org = Org { id: org(), name: name.clone(), concurrency: 20, public_traces: true, created_at: now };
         assert!(store.create_org(&org).await.expect("a table").is_done(), "the org of development exists already");
         let token = Token {
             id: TokenId::from_parts(CREATED_MS, 1),

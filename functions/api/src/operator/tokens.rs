@@ -101,7 +101,7 @@ async fn org_or_new(deps: &Deps, name: &OrgName, now: Timestamp) -> Result<(Org,
         return Ok((org, false));
     }
     let id = OrgId::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), secret::entropy()?);
-    let org = Org { id, name: name.clone(), concurrency: DEFAULT_CONCURRENCY, created_at: now };
+    let org = Org { id, name: name.clone(), concurrency: DEFAULT_CONCURRENCY, public_traces: true, created_at: now };
     match deps.store.create_org(&org).await? {
         Written::Done => Ok((org, true)),
         Written::Lost => {

@@ -113,6 +113,7 @@ impl World {
             id: OrgId::from_parts(number, number.into()),
             name: name.parse().expect("a name"),
             concurrency: DEFAULT_CONCURRENCY,
+            public_traces: true,
             created_at: self.now(),
         };
         assert!(self.deps.store.create_org(&org).await.expect("a table").is_done());

@@ -1,1 +1,539 @@
 //! Who ran what, where and for which commit, from the labels of the CLI.
+//!
+//! The CLI computes its labels once per process and sends them as attributes of its OTLP resource; engines and module
+//! runtimes send none. They are what the sender claims: shown, listed by and searched, but never what access is decided by.
+//! Every text is bounded and free of control characters, and addresses are `http` or `https` or left out.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::span::{Attributes, Resource};
+use crate::id::{InvalidId, PullNumber, serde_as_text};
+use crate::text::first_line;
+
+/// The `service.name` of the process whose resource carries the labels.
+pub const CLI_SERVICE: &str = "dagger-cli";
+
+/// The label that names the repository.
+pub const GIT_REMOTE: &str = "dagger.io/git.remote";
+
+/// The label that names the commit.
+pub const GIT_REF: &str = "dagger.io/git.ref";
+
+/// Longest text of a label, in characters.
+const MAX_TEXT: usize = 200;
+
+/// Longest address, in bytes; a longer one is left out, because a cut one leads elsewhere.
+const MAX_URL: usize = 500;
+
+/// What the labels of a run say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Labels {
+    /// The CI run; none on a person's machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ci: Option<Ci>,
+    /// The repository, `host/path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_remote: Option<Remote>,
+    /// The SHA of the commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_ref: Option<String>,
+    /// The branch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The first line of the commit's message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Who wrote the commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// The pull or merge request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull: Option<Pull>,
+    /// Who started the run: the login that CI names, else the author of the commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The hashed id of the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// The version of the CLI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The operating system of the CLI, as Go names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<String>,
+    /// The architecture of the CLI, as Go names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
+}
+
+/// A run of a CI system.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ci {
+    /// The system.
+    pub vendor: Vendor,
+    /// Who hosts the runner, where that is not the vendor: `Depot`, `Namespace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// The workflow or pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// What started it: `push`, `pull_request`, `merge_request_event`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// Its page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// A CI system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vendor {
+    /// GitHub Actions.
+    GitHub,
+    /// GitLab CI.
+    GitLab,
+    /// Circle CI.
+    CircleCi,
+    /// Jenkins.
+    Jenkins,
+    /// Argo Workflows, which the CLI does not recognise by itself.
+    Argo,
+    /// Buildkite.
+    Buildkite,
+    /// Azure Pipelines.
+    Azure,
+    /// Team City.
+    TeamCity,
+    /// Harness.
+    Harness,
+    /// Some CI: a variable such as `CI` was set.
+    Other,
+}
+
+impl Vendor {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::GitHub,
+        Self::GitLab,
+        Self::CircleCi,
+        Self::Jenkins,
+        Self::Argo,
+        Self::Buildkite,
+        Self::Azure,
+        Self::TeamCity,
+        Self::Harness,
+        Self::Other,
+    ];
+
+    /// The name that people know it by.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GitHub => "GitHub Actions",
+            Self::GitLab => "GitLab CI",
+            Self::CircleCi => "CircleCI",
+            Self::Jenkins => "Jenkins",
+            Self::Argo => "Argo Workflows",
+            Self::Buildkite => "Buildkite",
+            Self::Azure => "Azure Pipelines",
+            Self::TeamCity => "TeamCity",
+            Self::Harness => "Harness",
+            Self::Other => "CI",
+        }
+    }
+
+    /// The system behind a text of `dagger.io/ci.vendor`.
+    fn of_label(text: &str) -> Self {
+        match text {
+            "GitHub" => Self::GitHub,
+            "GitLab" => Self::GitLab,
+            "CircleCI" => Self::CircleCi,
+            "Jenkins" => Self::Jenkins,
+            "Argo" => Self::Argo,
+            "Buildkite" => Self::Buildkite,
+            "Azure" => Self::Azure,
+            "TeamCity" => Self::TeamCity,
+            "Harness" => Self::Harness,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A pull or merge request.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Pull {
+    /// Its number.
+    pub number: PullNumber,
+    /// Its title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The branch it wants to merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+}
+
+/// Where a repository lives: `host/path` without scheme, user, port and `.git`, in the spelling of its sender.
+///
+/// Two spellings that differ only in case name the same repository on every host that matters: see [`Remote::folded`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Remote(String);
+
+impl Remote {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The spelling that lists are kept by.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+
+    /// The host.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.split_once('/').map_or("", |(host, _)| host)
+    }
+
+    /// The path on the host, `owner/name` mostly.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.0.split_once('/').map_or("", |(_, path)| path)
+    }
+
+    /// The remote of a repository on a host.
+    #[must_use]
+    pub fn of(host: &str, path: impl fmt::Display) -> Option<Self> {
+        format!("{host}/{path}").parse().ok()
+    }
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for Remote {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        // The CLI has reduced it already; a label that a pipeline sets by hand is often the address to clone from.
+        let invalid = || InvalidId::new(text, "a repository as `host/path`");
+        let trimmed = text.trim();
+        let (has_scheme, rest) = trimmed.split_once("://").map_or((false, trimmed), |(_, rest)| (true, rest));
+        let (authority, path) = match rest.find(['/', ':']) {
+            // `git@host:path`, unless a port follows
+            Some(at) if rest[at..].starts_with(':') && !has_scheme => (&rest[..at], &rest[at + 1..]),
+            _ => rest.split_once('/').ok_or_else(invalid)?,
+        };
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let host = host.split(':').next().unwrap_or_default();
+        let path = path.trim_matches('/');
+        let path = path.strip_suffix(".git").unwrap_or(path);
+        let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '#' | '?' | '\\' | '"' | '<' | '>' | '@');
+        let is_host = !host.is_empty() && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
+        let is_path = path.split('/').all(|part| !matches!(part, "" | "." | "..")) && path.chars().all(is_plain);
+        if is_host && is_path && host.len() + path.len() < MAX_TEXT { Ok(Self(format!("{host}/{path}"))) } else { Err(invalid()) }
+    }
+}
+
+serde_as_text!(Remote);
+
+impl Labels {
+    /// The labels of a process; none of a process that is not the CLI.
+    #[must_use]
+    pub fn of(resource: &Resource) -> Option<Self> {
+        let of = &resource.attributes;
+        if of.text("service.name") != Some(CLI_SERVICE) {
+            return None;
+        }
+        let repository_url = url(of, &["dagger.io/vcs.repo.url", "vcs.repository.url.full"]);
+        let ci = Ci::of(of, repository_url.as_deref());
+        let vendor = ci.as_ref().map(|ci| ci.vendor);
+        let pull = Pull::of(of, vendor);
+        let author = text(of, &["dagger.io/git.author.name", "dagger.io/git.author.email"]);
+        let remote = |name: &str| of.text(name).and_then(|remote| remote.parse().ok());
+        Some(Self {
+            git_remote: remote(GIT_REMOTE).or_else(|| repository_url.as_deref().and_then(|url| url.parse().ok())),
+            git_ref: text(of, &[GIT_REF, "dagger.io/vcs.change.head_sha", "vcs.ref.head.revision"]),
+            branch: text(of, &["dagger.io/git.branch", "dagger.io/vcs.change.branch", "vcs.ref.head.name"]),
+            tag: text(of, &["dagger.io/git.tag"]),
+            title: text(of, &["dagger.io/git.title", "dagger.io/vcs.change.title"]),
+            user: text(of, &["dagger.io/vcs.triggerer.login", "gitlab.com/triggerer.name"]).or_else(|| author.clone()),
+            author,
+            machine: text(of, &["dagger.io/client.machine_id"]),
+            version: text(of, &["dagger.io/client.version", "service.version"]),
+            os: text(of, &["dagger.io/client.os", "os.type"]),
+            arch: text(of, &["dagger.io/client.arch"]),
+            ci,
+            pull,
+        })
+    }
+
+    /// The label without which the trace belongs to no repository or to no commit; none when both are there.
+    #[must_use]
+    pub fn missing_git(&self) -> Option<&'static str> {
+        match (&self.git_remote, &self.git_ref) {
+            (None, _) => Some(GIT_REMOTE),
+            (Some(_), None) => Some(GIT_REF),
+            (Some(_), Some(_)) => None,
+        }
+    }
+
+    /// How many things it says: of two that speak for the same moment, the fuller one counts.
+    pub(super) fn fullness(&self) -> usize {
+        [&self.git_ref, &self.branch, &self.tag, &self.title, &self.author, &self.user, &self.machine, &self.version, &self.os, &self.arch]
+            .into_iter()
+            .filter(|text| text.is_some())
+            .count()
+            + usize::from(self.git_remote.is_some())
+            + usize::from(self.ci.is_some())
+            + usize::from(self.pull.is_some())
+    }
+}
+
+impl Ci {
+    fn of(of: &Attributes, repository_url: Option<&str>) -> Option<Self> {
+        let argo = text(of, &["argo.workflow.name"]);
+        let vendor = match (of.text("dagger.io/ci.vendor").filter(|vendor| !vendor.is_empty()), &argo) {
+            (Some(vendor), _) => Vendor::of_label(vendor),
+            (None, Some(_)) => Vendor::Argo,
+            (None, None) if of.text("dagger.io/ci") == Some("true") || of.is_true("dagger.io/ci") => Vendor::Other,
+            (None, None) => return None,
+        };
+        let gitlab_job = || {
+            let job = of.text("gitlab.com/job.id").filter(|job| !job.is_empty() && job.bytes().all(|byte| byte.is_ascii_digit()))?;
+            bounded_url(&format!("{}/-/jobs/{job}", repository_url?.trim_end_matches('/')))
+        };
+        Some(Self {
+            vendor,
+            provider: text(of, &["dagger.io/ci.provider"]),
+            job: text(of, &["dagger.io/vcs.job.name", "argo.workflow.step", "cicd.pipeline.task.name"]),
+            workflow: text(of, &["dagger.io/vcs.workflow.name", "cicd.pipeline.name"]).or(argo),
+            event: text(of, &["dagger.io/vcs.event.type"]),
+            url: url(of, &["cicd.pipeline.run.url.full"]).or_else(gitlab_job),
+        })
+    }
+}
+
+impl Pull {
+    fn of(of: &Attributes, vendor: Option<Vendor>) -> Option<Self> {
+        let url = url(of, &["dagger.io/vcs.change.url"]);
+        // CircleCI puts the number of the pipeline where others put the number of the pull request.
+        let number = if vendor == Some(Vendor::CircleCi) {
+            url.as_deref()?.trim_end_matches('/').rsplit('/').next()?
+        } else {
+            of.text("dagger.io/vcs.change.number").or_else(|| of.text("vcs.change.id"))?
+        };
+        Some(Self {
+            number: number.parse().ok().filter(|number| *number != PullNumber(0))?,
+            title: text(of, &["dagger.io/vcs.change.title", "vcs.change.title"]),
+            url,
+            branch: text(of, &["dagger.io/vcs.change.branch", "vcs.ref.head.name"]),
+        })
+    }
+}
+
+/// The first of some labels that says anything, in one line.
+fn text(of: &Attributes, names: &[&str]) -> Option<String> {
+    names.iter().filter_map(|name| of.text(name)).map(|text| first_line(text.trim_start(), MAX_TEXT)).find(|text| !text.is_empty())
+}
+
+fn url(of: &Attributes, names: &[&str]) -> Option<String> {
+    names.iter().filter_map(|name| of.text(name)).find_map(bounded_url)
+}
+
+/// An address that a page may link to.
+fn bounded_url(text: &str) -> Option<String> {
+    let is_web = text.starts_with("https://") || text.starts_with("http://");
+    let is_plain =
+        text.len() <= MAX_URL && !text.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\'));
+    (is_web && is_plain).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::fixture::SpanBuilder;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels::of(&SpanBuilder::new(1).of_cli(pairs).build().resource).expect("labels of the CLI")
+    }
+
+    #[test]
+    fn only_the_cli_carries_labels() {
+        let engine = SpanBuilder::new(1).of_resource(&[("service.name", "dagger-engine"), (GIT_REMOTE, "github.com/acme/api")]).build();
+        assert_eq!(Labels::of(&engine.resource), None);
+    }
+
+    #[test]
+    fn a_pull_request_of_github_actions() {
+        let labels = labels(&[
+            ("dagger.io/ci", "true"),
+            ("dagger.io/ci.vendor", "GitHub"),
+            ("dagger.io/ci.provider", "Depot"),
+            (GIT_REMOTE, "github.com/Acme/api"),
+            (GIT_REF, "0123456789abcdef0123456789abcdef01234567"),
+            ("dagger.io/git.branch", "fix"),
+            ("dagger.io/git.title", "fix: it\n\nbody"),
+            ("dagger.io/git.author.name", "Ada"),
+            ("dagger.io/vcs.event.type", "pull_request"),
+            ("dagger.io/vcs.job.name", "test"),
+            ("dagger.io/vcs.workflow.name", "ci"),
+            ("dagger.io/vcs.triggerer.login", "ada"),
+            ("dagger.io/vcs.repo.url", "https://github.com/Acme/api"),
+            ("dagger.io/vcs.change.number", "42"),
+            ("dagger.io/vcs.change.title", "Fix it"),
+            ("dagger.io/vcs.change.url", "https://github.com/Acme/api/pull/42"),
+            ("dagger.io/vcs.change.branch", "fix"),
+            ("dagger.io/client.version", "v0.21.0"),
+            ("dagger.io/client.os", "linux"),
+            ("dagger.io/client.arch", "arm64"),
+            ("dagger.io/client.machine_id", "m1"),
+        ]);
+        let some = |text: &str| Some(text.to_owned());
+        let expected = Labels {
+            ci: Some(Ci {
+                vendor: Vendor::GitHub,
+                provider: some("Depot"),
+                job: some("test"),
+                workflow: some("ci"),
+                event: some("pull_request"),
+                url: None,
+            }),
+            git_remote: "github.com/Acme/api".parse().ok(),
+            git_ref: some("0123456789abcdef0123456789abcdef01234567"),
+            branch: some("fix"),
+            tag: None,
+            title: some("fix: it"),
+            author: some("Ada"),
+            pull: Some(Pull {
+                number: PullNumber(42),
+                title: some("Fix it"),
+                url: some("https://github.com/Acme/api/pull/42"),
+                branch: some("fix"),
+            }),
+            user: some("ada"),
+            machine: some("m1"),
+            version: some("v0.21.0"),
+            os: some("linux"),
+            arch: some("arm64"),
+        };
+        assert_eq!(labels, expected);
+        assert_eq!(labels.missing_git(), None);
+    }
+
+    #[test]
+    fn each_ci_is_recognised_by_its_label() {
+        let vendor = |pairs: &[(&str, &str)]| labels(pairs).ci.map(|ci| ci.vendor);
+        for (label, expected) in [
+            ("GitHub", Vendor::GitHub),
+            ("GitLab", Vendor::GitLab),
+            ("CircleCI", Vendor::CircleCi),
+            ("Jenkins", Vendor::Jenkins),
+            ("Harness", Vendor::Harness),
+            ("Buildkite", Vendor::Buildkite),
+            ("TeamCity", Vendor::TeamCity),
+            ("Azure", Vendor::Azure),
+            ("Woodpecker", Vendor::Other),
+        ] {
+            assert_eq!(vendor(&[("dagger.io/ci", "true"), ("dagger.io/ci.vendor", label)]), Some(expected), "{label}");
+        }
+        let argo = labels(&[("dagger.io/ci", "false"), ("argo.workflow.name", "ci-x7")]).ci.expect("Argo");
+        assert_eq!((argo.vendor, argo.workflow.as_deref()), (Vendor::Argo, Some("ci-x7")));
+        assert_eq!(vendor(&[("dagger.io/ci", "true")]), Some(Vendor::Other));
+        assert_eq!(vendor(&[("dagger.io/ci", "false")]), None);
+    }
+
+    #[test]
+    fn gitlab_jobs_have_a_page_and_circle_counts_pipelines() {
+        let gitlab = [
+            ("dagger.io/ci.vendor", "GitLab"),
+            ("dagger.io/vcs.repo.url", "https://gitlab.example/acme/api"),
+            ("gitlab.com/job.id", "9"),
+            ("dagger.io/vcs.change.number", "3"),
+            ("dagger.io/vcs.change.head_sha", "abc"),
+            ("dagger.io/vcs.change.branch", "fix"),
+            ("gitlab.com/triggerer.name", "Ada"),
+        ];
+        let labels = labels(&gitlab);
+        assert_eq!(labels.ci.and_then(|ci| ci.url).as_deref(), Some("https://gitlab.example/acme/api/-/jobs/9"));
+        assert_eq!(labels.pull.map(|pull| pull.number), Some(PullNumber(3)));
+        assert_eq!((labels.git_ref.as_deref(), labels.branch.as_deref(), labels.user.as_deref()), (Some("abc"), Some("fix"), Some("Ada")));
+        assert_eq!(labels.git_remote.map(|remote| remote.to_string()).as_deref(), Some("gitlab.example/acme/api"));
+
+        let circle = |url: &[(&str, &str)]| {
+            let pairs = [&[("dagger.io/ci.vendor", "CircleCI"), ("dagger.io/vcs.change.number", "771")][..], url].concat();
+            super::tests::labels(&pairs).pull.map(|pull| pull.number.0)
+        };
+        assert_eq!(circle(&[]), None);
+        assert_eq!(circle(&[("dagger.io/vcs.change.url", "https://github.com/acme/api/pull/42/")]), Some(42));
+    }
+
+    #[test]
+    fn the_missing_label_is_named() {
+        assert_eq!(labels(&[]).missing_git(), Some(GIT_REMOTE));
+        assert_eq!(labels(&[(GIT_REF, "abc")]).missing_git(), Some(GIT_REMOTE));
+        assert_eq!(labels(&[(GIT_REMOTE, "github.com/acme/api")]).missing_git(), Some(GIT_REF));
+        assert_eq!(labels(&[(GIT_REMOTE, "../../etc"), (GIT_REF, "abc")]).missing_git(), Some(GIT_REMOTE));
+    }
+
+    #[test]
+    fn hostile_texts_are_short_and_lead_nowhere() {
+        let long = "x".repeat(10_000);
+        let labels = labels(&[
+            ("dagger.io/git.title", &format!("\u{1b}[31m{long}")),
+            ("dagger.io/git.branch", "a\u{0}b"),
+            ("dagger.io/vcs.change.number", "42"),
+            ("dagger.io/vcs.change.url", "javascript:alert(1)"),
+            ("cicd.pipeline.run.url.full", "https://x/\" onload=\"y"),
+            ("dagger.io/ci.vendor", "GitLab"),
+            ("dagger.io/vcs.repo.url", "https://gitlab.example/a/b"),
+            ("gitlab.com/job.id", "../1"),
+        ]);
+        assert_eq!(labels.title.map(|title| title.chars().count()), Some(MAX_TEXT));
+        assert_eq!(labels.branch.as_deref(), Some("a b"));
+        assert_eq!(labels.pull.map(|pull| (pull.number.0, pull.url)), Some((42, None)));
+        assert_eq!(labels.ci.and_then(|ci| ci.url), None);
+    }
+
+    #[test]
+    fn remotes_are_the_same_however_they_are_written() {
+        for text in [
+            "github.com/Acme/api",
+            "https://github.com/Acme/api.git",
+            "https://user:token@github.com:443/Acme/api/",
+            "git@github.com:Acme/api.git",
+            "ssh://git@github.com:22/Acme/api",
+        ] {
+            assert_eq!(text.parse::<Remote>().map(|remote| remote.to_string()), Ok("github.com/Acme/api".to_owned()), "{text}");
+        }
+        let remote: Remote = "gitlab.example/Group/Sub/api".parse().expect("a remote");
+        assert_eq!(
+            (remote.host(), remote.path(), remote.folded().as_str()),
+            ("gitlab.example", "Group/Sub/api", "gitlab.example/group/sub/api")
+        );
+        for text in
+            ["", "api", "/srv/git/api", "host/", "host/a/../b", "host/a b", "host/a#b", "host/<x>", &format!("host/{}", "x".repeat(300))]
+        {
+            assert!(text.parse::<Remote>().is_err(), "{text}");
+        }
+    }
+}

@@ -33,6 +33,9 @@ use crate::name::{BranchName, RepositoryName};
 /// How far a sender's clock may be off before lists go by the time of arrival, in milliseconds.
 const MAX_SKEW_MS: i64 = 86_400_000;
 
+/// No run started before the year 2000, epoch milliseconds.
+const EARLIEST_MS: i64 = 946_684_800_000;
+
 /// Who sends telemetry: proved by a credential, never by labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
@@ -251,17 +254,20 @@ impl Card {
         self.root.as_ref().map_or("", |root| &root.name)
     }
 
-    /// When it started, epoch milliseconds: by its root, else by its earliest span, else by its arrival.
+    /// When it started, epoch milliseconds: by its root, else by its earliest span; by its arrival where that clock is far off.
     #[must_use]
     pub fn started_ms(&self) -> i64 {
         let start_ns = self.root.as_ref().map(|root| root.start_ns).or(self.times_ns.map(|(first, _)| first));
-        start_ns.map_or(self.first_received_ms, milliseconds)
+        let latest = self.first_received_ms.saturating_add(MAX_SKEW_MS);
+        start_ns.map(milliseconds).filter(|start| (EARLIEST_MS..=latest).contains(start)).unwrap_or(self.first_received_ms)
     }
 
-    /// When its root ended, epoch milliseconds.
+    /// When its root ended, epoch milliseconds: as long after its start as the root's clock says.
     #[must_use]
     pub fn ended_ms(&self) -> Option<i64> {
-        self.root.as_ref()?.end_ns.map(milliseconds)
+        let root = self.root.as_ref()?;
+        let took_ms = milliseconds(root.end_ns?.saturating_sub(root.start_ns));
+        Some(self.started_ms().saturating_add(took_ms))
     }
 
     /// How long it took, or takes so far; never negative.

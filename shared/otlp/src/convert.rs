@@ -1,0 +1,251 @@
+//! Values as protobuf has them and as the core has them, types kept.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, any_value};
+use opentelemetry_proto::tonic::logs::v1::LogRecord as ProtoLog;
+use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
+use opentelemetry_proto::tonic::trace::v1::{self as proto, span as proto_span};
+use prost::Message as _;
+use quillon_core::trace::SpanId;
+use quillon_core::trace::span::{
+    Attributes, Dropped, Link, LogRecord, Resource, Scope, Span, SpanEvent, SpanKind, Status, StatusCode, Value,
+};
+
+use crate::record::{PARENT_IS_REMOTE, end_of};
+use crate::sieve::{DAG_CALL, IS_BASE64};
+use crate::wire::Malformed;
+
+const RECORD: Malformed = Malformed("a record cannot be read");
+const ORIGIN: Malformed = Malformed("a resource or a scope cannot be read");
+
+fn value(value: AnyValue) -> Value {
+    match value.value {
+        Some(any_value::Value::StringValue(text)) => Value::Text(text),
+        Some(any_value::Value::BoolValue(bool)) => Value::Bool(bool),
+        Some(any_value::Value::IntValue(int)) => Value::Int(int),
+        Some(any_value::Value::DoubleValue(double)) => Value::Double(double),
+        Some(any_value::Value::ArrayValue(list)) => Value::List(list.values.into_iter().map(self::value).collect()),
+        Some(any_value::Value::KvlistValue(map)) => Value::Map(attributes(map.values)),
+        Some(any_value::Value::BytesValue(bytes)) => Value::Bytes(bytes),
+        Some(any_value::Value::StringValueStrindex(_)) | None => Value::Empty,
+    }
+}
+
+fn attribute(attribute: KeyValue) -> (String, Value) {
+    let is_base64 = attribute.key_strindex == IS_BASE64;
+    let value = match (attribute.value.map_or(Value::Empty, value), is_base64) {
+        (Value::Bytes(bytes), true) => Value::Text(STANDARD.encode(bytes)),
+        (value, _) => value,
+    };
+    (attribute.key, value)
+}
+
+pub(crate) fn attributes(entries: Vec<KeyValue>) -> Attributes {
+    Attributes(entries.into_iter().map(attribute).collect())
+}
+
+/// A resource from its bytes.
+pub(crate) fn resource(bytes: &[u8]) -> Result<Resource, Malformed> {
+    let resource = ProtoResource::decode(bytes).map_err(|_| ORIGIN)?;
+    Ok(Resource { attributes: attributes(resource.attributes) })
+}
+
+/// A scope from its bytes.
+pub(crate) fn scope(bytes: &[u8]) -> Result<Scope, Malformed> {
+    let scope = InstrumentationScope::decode(bytes).map_err(|_| ORIGIN)?;
+    Ok(Scope { name: scope.name, version: scope.version, attributes: attributes(scope.attributes) })
+}
+
+/// A span from its bytes, without where it comes from.
+pub(crate) fn span_of(bytes: &[u8], received_ms: i64) -> Result<Span, Malformed> {
+    let span = proto::Span::decode(bytes).map_err(|_| RECORD)?;
+    let status = span.status.unwrap_or_default();
+    Ok(Span {
+        id: SpanId::of_bytes(&span.span_id).ok_or(RECORD)?,
+        parent: SpanId::of_bytes(&span.parent_span_id),
+        has_remote_parent: span.flags & PARENT_IS_REMOTE == PARENT_IS_REMOTE,
+        trace_state: span.trace_state,
+        name: span.name,
+        kind: match proto_span::SpanKind::try_from(span.kind) {
+            Ok(proto_span::SpanKind::Internal) => SpanKind::Internal,
+            Ok(proto_span::SpanKind::Server) => SpanKind::Server,
+            Ok(proto_span::SpanKind::Client) => SpanKind::Client,
+            Ok(proto_span::SpanKind::Producer) => SpanKind::Producer,
+            Ok(proto_span::SpanKind::Consumer) => SpanKind::Consumer,
+            Ok(proto_span::SpanKind::Unspecified) | Err(_) => SpanKind::Unspecified,
+        },
+        start_ns: span.start_time_unix_nano,
+        end_ns: end_of(span.start_time_unix_nano, span.end_time_unix_nano),
+        attributes: attributes(span.attributes),
+        events: span
+            .events
+            .into_iter()
+            .map(|event| SpanEvent { time_ns: event.time_unix_nano, name: event.name, attributes: attributes(event.attributes) })
+            .collect(),
+        links: span
+            .links
+            .into_iter()
+            .map(|link| Link {
+                trace_id: link.trace_id,
+                span_id: link.span_id,
+                trace_state: link.trace_state,
+                attributes: attributes(link.attributes),
+            })
+            .collect(),
+        status: Status {
+            code: match proto::status::StatusCode::try_from(status.code) {
+                Ok(proto::status::StatusCode::Ok) => StatusCode::Ok,
+                Ok(proto::status::StatusCode::Error) => StatusCode::Error,
+                Ok(proto::status::StatusCode::Unset) | Err(_) => StatusCode::Unset,
+            },
+            message: status.message,
+        },
+        dropped: Dropped { attributes: span.dropped_attributes_count, events: span.dropped_events_count, links: span.dropped_links_count },
+        scope: Default::default(),
+        resource: Default::default(),
+        received_ms,
+    })
+}
+
+/// A log record from its bytes, without where it comes from.
+pub(crate) fn log_of(bytes: &[u8]) -> Result<LogRecord, Malformed> {
+    let record = ProtoLog::decode(bytes).map_err(|_| RECORD)?;
+    let observed_ns = record.observed_time_unix_nano;
+    Ok(LogRecord {
+        span: SpanId::of_bytes(&record.span_id),
+        time_ns: if record.time_unix_nano == 0 { observed_ns } else { record.time_unix_nano },
+        observed_ns,
+        severity: record.severity_number,
+        severity_text: record.severity_text,
+        body: record.body.map_or(Value::Empty, value),
+        attributes: attributes(record.attributes),
+        dropped_attributes: record.dropped_attributes_count,
+        scope: Default::default(),
+        resource: Default::default(),
+    })
+}
+
+fn proto_value(value: &Value) -> AnyValue {
+    let value = match value {
+        Value::Text(text) => any_value::Value::StringValue(text.clone()),
+        Value::Bool(bool) => any_value::Value::BoolValue(*bool),
+        Value::Int(int) => any_value::Value::IntValue(*int),
+        Value::Double(double) => any_value::Value::DoubleValue(*double),
+        Value::Bytes(bytes) => any_value::Value::BytesValue(bytes.clone()),
+        Value::List(values) => any_value::Value::ArrayValue(ArrayValue { values: values.iter().map(proto_value).collect() }),
+        Value::Map(entries) => any_value::Value::KvlistValue(KeyValueList { values: proto_attributes(entries) }),
+        Value::Empty => return AnyValue { value: None },
+    };
+    AnyValue { value: Some(value) }
+}
+
+pub(crate) fn proto_attributes(attributes: &Attributes) -> Vec<KeyValue> {
+    let entry = |(key, value): &(String, Value)| {
+        let raw = match value {
+            Value::Text(text) if key == DAG_CALL => STANDARD.decode(text).ok(),
+            _ => None,
+        };
+        match raw {
+            Some(raw) => {
+                let value = Some(AnyValue { value: Some(any_value::Value::BytesValue(raw)) });
+                KeyValue { key: key.clone(), value, key_strindex: IS_BASE64 }
+            }
+            None => KeyValue { key: key.clone(), value: Some(proto_value(value)), key_strindex: 0 },
+        }
+    };
+    attributes.0.iter().map(entry).collect()
+}
+
+/// The bytes of a resource.
+pub(crate) fn resource_bytes(resource: &Resource) -> Vec<u8> {
+    ProtoResource { attributes: proto_attributes(&resource.attributes), ..Default::default() }.encode_to_vec()
+}
+
+/// The bytes of a scope.
+pub(crate) fn scope_bytes(scope: &Scope) -> Vec<u8> {
+    InstrumentationScope {
+        name: scope.name.clone(),
+        version: scope.version.clone(),
+        attributes: proto_attributes(&scope.attributes),
+        dropped_attributes_count: 0,
+    }
+    .encode_to_vec()
+}
+
+/// OTLP's number of a kind.
+pub(crate) fn kind_number(kind: SpanKind) -> i32 {
+    let kind = match kind {
+        SpanKind::Unspecified => proto_span::SpanKind::Unspecified,
+        SpanKind::Internal => proto_span::SpanKind::Internal,
+        SpanKind::Server => proto_span::SpanKind::Server,
+        SpanKind::Client => proto_span::SpanKind::Client,
+        SpanKind::Producer => proto_span::SpanKind::Producer,
+        SpanKind::Consumer => proto_span::SpanKind::Consumer,
+    };
+    kind.into()
+}
+
+/// OTLP's number of a status.
+pub(crate) fn status_number(code: StatusCode) -> i32 {
+    let code = match code {
+        StatusCode::Unset => proto::status::StatusCode::Unset,
+        StatusCode::Ok => proto::status::StatusCode::Ok,
+        StatusCode::Error => proto::status::StatusCode::Error,
+    };
+    code.into()
+}
+
+/// The bytes of a span, without where it comes from.
+pub(crate) fn span_bytes(span: &Span) -> Vec<u8> {
+    let event = |event: &SpanEvent| proto_span::Event {
+        time_unix_nano: event.time_ns,
+        name: event.name.clone(),
+        attributes: proto_attributes(&event.attributes),
+        dropped_attributes_count: 0,
+    };
+    let link = |link: &Link| proto_span::Link {
+        trace_id: link.trace_id.clone(),
+        span_id: link.span_id.clone(),
+        trace_state: link.trace_state.clone(),
+        attributes: proto_attributes(&link.attributes),
+        ..Default::default()
+    };
+    let has_status = span.status != Status::default();
+    proto::Span {
+        trace_id: Vec::new(),
+        span_id: span.id.as_bytes().to_vec(),
+        trace_state: span.trace_state.clone(),
+        parent_span_id: span.parent.map(|parent| parent.as_bytes().to_vec()).unwrap_or_default(),
+        flags: if span.has_remote_parent { PARENT_IS_REMOTE } else { 0 },
+        name: span.name.clone(),
+        kind: kind_number(span.kind),
+        start_time_unix_nano: span.start_ns,
+        end_time_unix_nano: span.end_ns.unwrap_or_default(),
+        attributes: proto_attributes(&span.attributes),
+        dropped_attributes_count: span.dropped.attributes,
+        events: span.events.iter().map(event).collect(),
+        dropped_events_count: span.dropped.events,
+        links: span.links.iter().map(link).collect(),
+        dropped_links_count: span.dropped.links,
+        status: has_status.then(|| proto::Status { message: span.status.message.clone(), code: status_number(span.status.code) }),
+    }
+    .encode_to_vec()
+}
+
+/// The bytes of a log record, without where it comes from.
+pub(crate) fn log_bytes(record: &LogRecord) -> Vec<u8> {
+    let has_body = record.body != Value::Empty;
+    ProtoLog {
+        time_unix_nano: record.time_ns,
+        observed_time_unix_nano: record.observed_ns,
+        severity_number: record.severity,
+        severity_text: record.severity_text.clone(),
+        body: has_body.then(|| proto_value(&record.body)),
+        attributes: proto_attributes(&record.attributes),
+        dropped_attributes_count: record.dropped_attributes,
+        span_id: record.span.map(|span| span.as_bytes().to_vec()).unwrap_or_default(),
+        ..Default::default()
+    }
+    .encode_to_vec()
+}

@@ -1,0 +1,104 @@
+//! Any span that the core can hold survives storage and OTLP JSON, types kept.
+
+#![expect(clippy::expect_used, reason = "helpers of tests fail like tests")]
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use quillon_core::trace::span::{
+    Attributes, Dropped, Link, LogRecord, Resource, Scope, Span, SpanEvent, SpanKind, Status, StatusCode, Value,
+};
+use quillon_core::trace::{SpanId, TraceId};
+use quillon_otlp::{Encoding, Limits, Signal, decode, json, pack_logs, pack_spans, unpack_logs, unpack_spans};
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        ".{0,20}".prop_map(Value::Text),
+        // Canonical base64 and what only looks like it.
+        "[A-Za-z0-9+/]{0,8}={0,2}".prop_map(Value::Text),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        // Of a number with many digits the reader of JSON may miss the last bit.
+        any::<i32>().prop_map(|eighths| Value::Double(f64::from(eighths) / 8.0)),
+        vec(any::<u8>(), 0..20).prop_map(Value::Bytes),
+        Just(Value::Empty),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::List),
+            vec((".{0,5}", inner), 0..4).prop_map(|entries| Value::Map(Attributes(entries))),
+        ]
+    })
+}
+
+fn attributes() -> impl Strategy<Value = Attributes> {
+    let key = prop_oneof![".{0,10}", Just("dagger.io/dag.call".to_owned()), Just("dagger.io/check.passed".to_owned())];
+    vec((key, value()), 0..5).prop_map(Attributes)
+}
+
+fn span_id() -> impl Strategy<Value = SpanId> {
+    (1..u64::MAX).prop_map(|id| SpanId::of_bytes(&id.to_be_bytes()).expect("not zero"))
+}
+
+prop_compose! {
+    fn span()(
+        (id, parent, has_remote_parent) in (span_id(), option::of(span_id()), any::<bool>()),
+        (trace_state, name) in ("[ -~]{0,20}", ".{0,30}"),
+        kind in prop::sample::select(vec![SpanKind::Unspecified, SpanKind::Internal, SpanKind::Server, SpanKind::Client, SpanKind::Producer, SpanKind::Consumer]),
+        (start_ns, length) in (1..u64::MAX / 4, option::of(0..u64::MAX / 4)),
+        attributes in attributes(),
+        events in vec((any::<u64>(), ".{0,9}", attributes()).prop_map(|(time_ns, name, attributes)| SpanEvent { time_ns, name, attributes }), 0..3),
+        links in vec((span_id(), attributes()).prop_map(|(id, attributes)| Link { trace_id: vec![1; 16], span_id: id.as_bytes().to_vec(), trace_state: String::new(), attributes }), 0..3),
+        (code, message) in (prop::sample::select(vec![StatusCode::Unset, StatusCode::Ok, StatusCode::Error]), ".{0,20}"),
+        dropped in (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(attributes, events, links)| Dropped { attributes, events, links }),
+        (scope, resource) in ((".{0,9}", ".{0,9}", attributes()), attributes()),
+        received_ms in any::<i64>(),
+    ) -> Span {
+        Span {
+            id, parent, has_remote_parent: has_remote_parent && parent.is_some(), trace_state, name, kind, start_ns,
+            end_ns: length.map(|length| start_ns + length), attributes, events, links, status: Status { code, message }, dropped,
+            scope: Arc::new(Scope { name: scope.0, version: scope.1, attributes: scope.2 }),
+            resource: Arc::new(Resource { attributes: resource }),
+            received_ms,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
+    #[test]
+    fn spans_survive_storage(spans in vec(span(), 0..5)) {
+        let mut read = Vec::new();
+        unpack_spans(&pack_spans(&spans, 3), 0, |span| read.push(span)).expect("a chunk");
+        prop_assert_eq!(read, spans);
+    }
+
+    #[test]
+    fn spans_survive_json_and_the_way_in(mut spans in vec(span(), 1..5)) {
+        for span in &mut spans {
+            span.received_ms = 7;
+        }
+        let trace: TraceId = "0123456789abcdef0123456789abcdef".parse().expect("an id");
+        let line = json::traces(trace, &spans);
+        prop_assert!(!line.contains('\n'));
+        let decoded = decode(Signal::Traces, Encoding::Json, line.as_bytes(), &Limits::default(), Timestamp::UNIX_EPOCH).expect("OTLP");
+        prop_assert_eq!(decoded.rejected.count, 0);
+        let mut read = Vec::new();
+        for chunk in decoded.batches[0].pack(1, 350_000) {
+            unpack_spans(&chunk.bytes, 7, |span| read.push(span)).expect("a chunk");
+        }
+        prop_assert_eq!(read, spans);
+    }
+
+    #[test]
+    fn log_records_survive_storage(records in vec((option::of(span_id()), 1..u64::MAX, any::<u64>(), any::<i32>(), ".{0,9}", value(), attributes(), any::<u32>()), 0..5)) {
+        let records: Vec<LogRecord> = records.into_iter().map(|(span, time_ns, observed_ns, severity, severity_text, body, attributes, dropped_attributes)| LogRecord {
+            span, time_ns, observed_ns, severity, severity_text, body, attributes, dropped_attributes, scope: Arc::default(), resource: Arc::default(),
+        }).collect();
+        prop_assert_eq!(unpack_logs(&pack_logs(&records, 3)).expect("a chunk"), records);
+    }
+}

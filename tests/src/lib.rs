@@ -5,7 +5,11 @@
 
 mod agent;
 mod expect;
+mod telemetry;
 mod world;
 
+pub use quillon_telemetry as telemetry;
+
 pub use agent::{Behaviour, ScriptedAgent};
+pub use telemetry::{Export, Read, run_of, span_id, trace_id};
 pub use world::{Setup, World};

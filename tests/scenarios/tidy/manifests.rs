@@ -87,7 +87,8 @@ fn the_webhook_can_reach_neither_a_table_nor_the_key_of_the_app() {
 fn every_room_has_the_lints_of_the_workspace() {
     let has_lints =
         |room: &String| manifest(room).get("lints").and_then(|lints| lints.get("workspace")).and_then(Value::as_bool) == Some(true);
-    let problems: Vec<String> = all_rooms().chain(["tests", "tests/lambda"].map(str::to_owned)).filter(|room| !has_lints(room)).collect();
+    let problems: Vec<String> =
+        all_rooms().chain(["tests", "tests/lambda", "tests/telemetry"].map(str::to_owned)).filter(|room| !has_lints(room)).collect();
     expect_none("these lack `[lints] workspace = true`", &problems);
 }
 
@@ -95,7 +96,7 @@ fn every_room_has_the_lints_of_the_workspace() {
 #[test]
 fn versions_stand_in_the_manifest_of_the_workspace_only() {
     let mut problems = Vec::new();
-    for room in all_rooms().chain(["tests", "tests/lambda"].map(str::to_owned)) {
+    for room in all_rooms().chain(["tests", "tests/lambda", "tests/telemetry"].map(str::to_owned)) {
         let manifest = manifest(&room);
         for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
             let Some(table) = manifest.get(table).and_then(Value::as_table) else { continue };

@@ -5,11 +5,8 @@
 
 mod agent;
 mod expect;
-mod telemetry;
 mod world;
 
-pub use quillon_telemetry as telemetry;
-
 pub use agent::{Behaviour, ScriptedAgent};
-pub use telemetry::{Export, Read, run_of, span_id, trace_id};
+pub use quillon_telemetry::Generated;
 pub use world::{Setup, World};

@@ -30,7 +30,37 @@ pub struct Assets {
     pub keys: Asset,
     /// The sign.
     pub icon: Asset,
+    /// The style sheet of traces.
+    pub trace_style: Asset,
+    /// The modules of the trace page; the first of them is loaded by the page, the others by it.
+    pub trace: Vec<Asset>,
 }
+
+/// Files of the trace page's script, the entry first. They import one another by relative paths, so all are in one folder
+/// that is named by the content of all.
+const TRACE_SCRIPTS: [(&str, &str); 21] = [
+    ("main.js", include_str!("../assets/trace/main.js")),
+    ("ansi.js", include_str!("../assets/trace/ansi.js")),
+    ("api.js", include_str!("../assets/trace/api.js")),
+    ("box.js", include_str!("../assets/trace/box.js")),
+    ("details.js", include_str!("../assets/trace/details.js")),
+    ("dom.js", include_str!("../assets/trace/dom.js")),
+    ("download.js", include_str!("../assets/trace/download.js")),
+    ("feed.js", include_str!("../assets/trace/feed.js")),
+    ("flame.js", include_str!("../assets/trace/flame.js")),
+    ("format.js", include_str!("../assets/trace/format.js")),
+    ("keyboard.js", include_str!("../assets/trace/keyboard.js")),
+    ("list.js", include_str!("../assets/trace/list.js")),
+    ("logbox.js", include_str!("../assets/trace/logbox.js")),
+    ("logs.js", include_str!("../assets/trace/logs.js")),
+    ("model.js", include_str!("../assets/trace/model.js")),
+    ("page.js", include_str!("../assets/trace/page.js")),
+    ("row.js", include_str!("../assets/trace/row.js")),
+    ("search.js", include_str!("../assets/trace/search.js")),
+    ("spans.js", include_str!("../assets/trace/spans.js")),
+    ("tree.js", include_str!("../assets/trace/tree.js")),
+    ("wire.js", include_str!("../assets/trace/wire.js")),
+];
 
 impl Assets {
     /// The files, with their names computed once.
@@ -42,13 +72,26 @@ impl Assets {
             live: asset("live", "js", SCRIPT, include_str!("../assets/live.js")),
             keys: asset("keys", "js", SCRIPT, include_str!("../assets/keys.js")),
             icon: asset("quillon", "svg", "image/svg+xml", include_str!("../assets/quillon.svg")),
+            trace_style: asset("trace", "css", "text/css; charset=utf-8", include_str!("../assets/trace.css")),
+            trace: folder("trace", &TRACE_SCRIPTS),
         })
+    }
+
+    /// The path of the script that a trace page loads.
+    #[must_use]
+    pub fn trace_script(&self) -> &str {
+        self.trace.first().map_or("", |entry| &entry.path)
+    }
+
+    /// All files.
+    pub fn iter(&self) -> impl Iterator<Item = &Asset> {
+        [&self.style, &self.theme, &self.live, &self.keys, &self.icon, &self.trace_style].into_iter().chain(&self.trace)
     }
 
     /// The file of a path.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<&Asset> {
-        [&self.style, &self.theme, &self.live, &self.keys, &self.icon].into_iter().find(|asset| asset.path == path)
+        self.iter().find(|asset| asset.path == path)
     }
 }
 
@@ -57,6 +100,22 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 fn asset(name: &str, extension: &str, media_type: &'static str, content: &'static str) -> Asset {
     let hash = hex::encode(Sha256::digest(content.as_bytes()));
     Asset { path: format!("/assets/{name}-{}.{extension}", &hash[..12]), etag: format!("\"{}\"", &hash[..32]), media_type, content }
+}
+
+/// Scripts in a folder of their own, which is named by the content of all of them: a page never mixes two versions.
+fn folder(name: &str, files: &[(&str, &'static str)]) -> Vec<Asset> {
+    let all = files.iter().fold(Sha256::new(), |hash, (name, content)| hash.chain_update(name).chain_update([0]).chain_update(content));
+    let all = hex::encode(all.finalize());
+    let file = |(file, content): &(&str, &'static str)| {
+        let hash = hex::encode(Sha256::digest(content.as_bytes()));
+        Asset {
+            path: format!("/assets/{name}-{}/{file}", &all[..12]),
+            etag: format!("\"{}\"", &hash[..32]),
+            media_type: SCRIPT,
+            content,
+        }
+    };
+    files.iter().map(file).collect()
 }
 
 #[cfg(test)]
@@ -75,7 +134,7 @@ mod tests {
     #[test]
     fn nothing_comes_from_another_host() {
         let assets = Assets::all();
-        for asset in [&assets.style, &assets.theme, &assets.live, &assets.keys, &assets.icon] {
+        for asset in assets.iter() {
             let content = asset.content.replace("http://www.w3.org/", "");
             assert!(!content.contains("http://") && !content.contains("https://") && !content.contains("url("), "{}", asset.path);
         }

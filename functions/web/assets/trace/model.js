@@ -1,0 +1,144 @@
+// The rows of a trace in columns: a million of them fit, and an update touches only what it names.
+
+import { NONE } from "./wire.js";
+
+/** Bits of a row; the numbers are those of the server. */
+export const FLAG = {
+  ERROR: 1 << 0, ENDED: 1 << 1, INTERNAL: 1 << 2, PASSTHROUGH: 1 << 3, ENCAPSULATE: 1 << 4, ENCAPSULATED: 1 << 5, REVEAL: 1 << 6, BOUNDARY: 1 << 7,
+  ROLLUP_LOGS: 1 << 8, ROLLUP_SPANS: 1 << 9, CACHED: 1 << 10, EXECUTED: 1 << 11, JOINED: 1 << 12, UNCACHED: 1 << 13, PENDING: 1 << 14, BLOCKED: 1 << 15,
+  CANCELED: 1 << 16, CHECK: 1 << 17, CHECK_FAILED: 1 << 18, TEST: 1 << 19, GENERATOR: 1 << 20, SERVICE: 1 << 21, MESSAGE: 1 << 22, ERROR_ORIGIN: 1 << 23,
+  CALL: 1 << 24, METRICS: 1 << 25, CLI: 1 << 26, REMOTE_PARENT: 1 << 27, WAITS: 1 << 28, LABELLED: 1 << 29, CHECK_PASSED: 1 << 30, ROOT: 1 << 31,
+};
+
+/** A running span that nothing was heard of for so long is lost. */
+export const LOST_AFTER_MS = 90_000;
+
+const COLUMNS = { start: Float64Array, end: Float64Array, received: Float64Array, hi: Uint32Array, lo: Uint32Array, parent: Uint32Array, name: Uint32Array, flags: Uint32Array, logs: Uint32Array, children: Uint32Array, known: Uint8Array };
+
+export class Model {
+  constructor() {
+    this.clear();
+  }
+
+  clear() {
+    this.size = 0;
+    this.count = 0;
+    this.total = 0;
+    this.origin = Number.NaN;
+    this.isFinished = false;
+    this.names = [];
+    this.capacity = 0;
+    for (const [column, Kind] of Object.entries(COLUMNS)) this[column] = new Kind(0);
+    // Offset of the last thing that happened, for the time axis.
+    this.lastEnd = 0;
+  }
+
+  #grow(size) {
+    if (size <= this.capacity) return;
+    const capacity = Math.max(size, 1024, Math.min(this.capacity * 2, this.capacity + 500_000));
+    for (const [column, Kind] of Object.entries(COLUMNS)) {
+      const wider = new Kind(capacity);
+      wider.set(this[column]);
+      this[column] = wider;
+    }
+    this.capacity = capacity;
+  }
+
+  /** Takes an answer in; says how many rows it changed. */
+  apply(answer) {
+    if (answer.isReset) this.clear();
+    this.total = answer.total;
+    this.isFinished = answer.isFinished;
+    if (Number.isNaN(this.origin)) this.origin = answer.origin;
+    const shift = answer.origin - this.origin;
+    if (shift !== 0 && answer.rows > 0) this.#shift(-shift, answer.origin);
+    for (let i = 0; i < answer.names.length; i++) this.names[answer.firstName + i] = answer.names[i];
+    let size = this.size;
+    for (let i = 0; i < answer.rows; i++) {
+      const row = answer.row[i];
+      // A row number out of all proportion is not worth its memory.
+      if (row < answer.total && row >= size) size = row + 1;
+    }
+    this.#grow(size);
+    for (let i = 0; i < answer.rows; i++) {
+      const row = answer.row[i];
+      if (row >= answer.total) continue;
+      if (this.known[row] === 0) this.count += 1;
+      this.known[row] = 1;
+      this.start[row] = answer.start[i];
+      this.end[row] = answer.end[i];
+      this.received[row] = answer.received[i];
+      this.hi[row] = answer.hi[i];
+      this.lo[row] = answer.lo[i];
+      this.parent[row] = answer.parent[i];
+      this.name[row] = answer.name[i];
+      this.flags[row] = answer.flags[i];
+      this.logs[row] = answer.logs[i];
+      this.children[row] = answer.children[i];
+      const last = answer.end[i] >= answer.start[i] ? answer.end[i] : answer.start[i];
+      if (last > this.lastEnd) this.lastEnd = last;
+    }
+    this.size = size;
+    return answer.rows;
+  }
+
+  // The origin is the earliest start: when an earlier span arrives, everything is later by that much.
+  #shift(by, origin) {
+    for (let row = 0; row < this.size; row++) {
+      this.start[row] += by;
+      this.end[row] += by;
+      this.received[row] += by;
+    }
+    this.lastEnd += by;
+    this.origin = origin;
+  }
+
+  nameOf(row) {
+    return this.names[this.name[row]] ?? "…";
+  }
+
+  /** The span's id, 16 hexadecimal digits. */
+  idOf(row) {
+    return this.hi[row].toString(16).padStart(8, "0") + this.lo[row].toString(16).padStart(8, "0");
+  }
+
+  /** The row of an id, or -1. */
+  find(id) {
+    if (!/^[0-9a-f]{16}$/.test(id)) return -1;
+    const hi = Number.parseInt(id.slice(0, 8), 16);
+    const lo = Number.parseInt(id.slice(8), 16);
+    for (let row = 0; row < this.size; row++) if (this.lo[row] === lo && this.hi[row] === hi && this.known[row] === 1) return row;
+    return -1;
+  }
+
+  has(row, flag) {
+    return (this.flags[row] & flag) !== 0;
+  }
+
+  isFailed(row) {
+    const flags = this.flags[row];
+    if ((flags & FLAG.CHECK_FAILED) !== 0) return true;
+    return (flags & FLAG.ERROR) !== 0 && (flags & (FLAG.BLOCKED | FLAG.CANCELED)) === 0;
+  }
+
+  isOpenEnded(row) {
+    return (this.flags[row] & FLAG.ENDED) === 0;
+  }
+
+  /** In one word: running, lost, cancelled, failed or succeeded. `now` is an offset to the origin. */
+  stateOf(row, now) {
+    if (this.isOpenEnded(row)) return this.isFinished || now - this.received[row] > LOST_AFTER_MS ? "lost" : "running";
+    if (this.isFailed(row)) return "failed";
+    if (this.has(row, FLAG.CANCELED)) return "cancelled";
+    return this.has(row, FLAG.BLOCKED) ? "blocked" : "succeeded";
+  }
+
+  /** Where its bar ends: of a lost span where it was last heard of. */
+  endOf(row, now) {
+    if (!this.isOpenEnded(row)) return Math.max(this.end[row], this.start[row]);
+    const isLost = this.isFinished || now - this.received[row] > LOST_AFTER_MS;
+    return Math.max(this.start[row], isLost ? Math.min(this.received[row], Math.max(this.lastEnd, this.start[row])) : now);
+  }
+}
+
+export { NONE };

@@ -91,7 +91,8 @@ pub async fn run(config: AgentConfig, shutdown: impl Future<Output = ()> + Send)
 
     let mirrors = Mirrors::new(config.work_dir.join("mirrors"), config.mirror_limit);
     let slots = Arc::new(Semaphore::new(config.jobs.max(1)));
-    let shared = Arc::new(Shared { config, client, mirrors, version, jobs });
+    let token = identity.token.clone();
+    let shared = Arc::new(Shared { config, client, token, mirrors, version, jobs });
     let (leaving, left) = watch::channel(false);
     let mut running = JoinSet::new();
     let mut outage = Outage::new(&shared.config.timings);

@@ -1,4 +1,4 @@
-//! The runner API as the agent calls it: every call has a timeout, every answer is one of few kinds.
+//! The server as the agent calls it: every call has a timeout, every answer is one of few kinds.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use quillon_core::Sensitive;
 use quillon_core::protocol::{
     EnrollAnswer, EnrollRequest, GitCredential, HeartbeatAnswer, HeartbeatRequest, JobRequest, LeaseGrant, LeaseRequest, ResultRequest,
 };
-use reqwest::StatusCode;
+use reqwest::{StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -43,10 +43,27 @@ impl CallError {
     }
 }
 
+/// Why telemetry was not taken, by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExportError {
+    /// The server will never take it.
+    #[error("the server refused with status {0}")]
+    Refused(u16),
+    /// Try again later.
+    #[error("{cause}")]
+    Later {
+        /// When the server said.
+        after: Option<Duration>,
+        /// What happened.
+        cause: String,
+    },
+}
+
 /// A connection to one server.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
+    server: String,
     base: String,
     timeout: Duration,
 }
@@ -60,7 +77,28 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| CallError::Unavailable(chain(&error)))?;
-        Ok(Self { http, base: format!("{}/runner/v1", server.as_str().trim_end_matches('/')), timeout })
+        let server = server.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { http, base: format!("{server}/runner/v1"), server, timeout })
+    }
+
+    /// Passes on telemetry that is compressed with gzip.
+    pub(crate) async fn export(
+        &self,
+        signal: &str,
+        content_type: &str,
+        token: &Sensitive<String>,
+        body: Vec<u8>,
+    ) -> Result<(), ExportError> {
+        let request = self.http.post(format!("{}/v1/{signal}", self.server)).timeout(self.timeout).bearer_auth(token.expose());
+        let request = request.header(header::CONTENT_TYPE, content_type).header(header::CONTENT_ENCODING, "gzip").body(body);
+        let response = request.send().await.map_err(|error| ExportError::Later { after: None, cause: chain(&error) })?;
+        let status = response.status();
+        let is_passing = status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+        if is_passing {
+            let after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            return Err(ExportError::Later { after: after.map(Duration::from_secs), cause: status.to_string() });
+        }
+        if status.is_success() { Ok(()) } else { Err(ExportError::Refused(status.as_u16())) }
     }
 
     pub(crate) async fn enroll(&self, request: &EnrollRequest) -> Result<EnrollAnswer, CallError> {

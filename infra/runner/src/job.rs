@@ -29,6 +29,7 @@ use crate::mirror::Mirrors;
 use crate::process::{Ended, Finished, Keep, Patience, drive, exit_code};
 use crate::stop::{Stop, Stops, stops};
 use crate::tail::Tail;
+use crate::telemetry::Telemetry;
 
 /// Longest list of checks that is read, in bytes.
 const MAX_LISTING: usize = 1024 * 1024;
@@ -40,6 +41,8 @@ const LAST_TRIES: u32 = 3;
 pub(crate) struct Shared {
     pub(crate) config: AgentConfig,
     pub(crate) client: Client,
+    /// The agent's own credential.
+    pub(crate) token: Sensitive<String>,
     pub(crate) mirrors: Mirrors,
     /// The version of the CLI, when it could be read.
     pub(crate) version: Option<CliVersion>,
@@ -69,6 +72,18 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// What is reported of it; nothing of what somebody else goes on with.
+    fn reported(&self) -> Option<Report> {
+        match &self.ending {
+            Ok(report) => Some(report.clone()),
+            Err(Stop::Cancelled) => Some(Report::Stopped),
+            Err(Stop::TimedOut) => Some(Report::TimedOut),
+            Err(Stop::Gone | Stop::ShuttingDown | Stop::Fenced) => None,
+        }
+    }
+}
+
 impl From<CheckoutError> for Finding {
     fn from(error: CheckoutError) -> Self {
         match error {
@@ -84,6 +99,7 @@ impl From<CheckoutError> for Finding {
 /// `leased` is when the job arrived.
 pub(crate) async fn execute(shared: Arc<Shared>, grant: LeaseGrant, leased: Instant, shutdown: watch::Receiver<bool>) {
     let terms = Terms::of(&grant);
+    let telemetry = Telemetry::start(&shared.client, &shared.config.timings, &grant, &shared.token).await;
     let (stopper, stops) = stops();
     let request = JobRequest { attempt: grant.attempt, lease: grant.lease };
     let keeper = Keeper {
@@ -103,10 +119,19 @@ pub(crate) async fn execute(shared: Arc<Shared>, grant: LeaseGrant, leased: Inst
         std::future::pending::<()>().await;
     };
     let live = async {
-        let mut working = Working { shared: &shared, job: &job, keeper: &keeper, stops: stops.clone(), workspace: None };
+        let mut working =
+            Working { shared: &shared, job: &job, keeper: &keeper, stops: stops.clone(), workspace: None, telemetry: telemetry.as_ref() };
         let finding = working.work().await;
-        conclude(&shared, &keeper, finding, &shutdown).await;
-        if let Some(workspace) = working.workspace.take() {
+        let workspace = working.workspace.take();
+        let report = finding.reported();
+        let finish = async {
+            if let Some(telemetry) = telemetry {
+                telemetry.finish(report.as_ref()).await;
+            }
+        };
+        // The result does not wait for telemetry.
+        tokio::join!(conclude(&shared, &keeper, finding, &shutdown), finish);
+        if let Some(workspace) = workspace {
             workspace.remove().await;
         }
     };
@@ -123,6 +148,7 @@ struct Working<'a> {
     keeper: &'a Keeper,
     stops: Stops,
     workspace: Option<Workspace>,
+    telemetry: Option<&'a Telemetry>,
 }
 
 impl Working<'_> {
@@ -147,6 +173,9 @@ impl Working<'_> {
             Ok(credential) => credential,
             Err(finding) => return *finding,
         };
+        if let Some(telemetry) = self.telemetry {
+            telemetry.hide(&credential.password);
+        }
         let workspace = match Workspace::create(&self.shared.jobs) {
             Ok(workspace) => self.workspace.insert(workspace),
             Err(error) => return Finding::error(format!("the work directory cannot be written: {error}")),
@@ -201,6 +230,9 @@ impl Working<'_> {
         let mut command = config.cli.command(&arguments(self.job, &module));
         let mut surroundings = Surroundings::of(config, workspace);
         surroundings.set("TRACEPARENT", self.job.trace.header());
+        for (name, value) in self.telemetry.map(Telemetry::environment).into_iter().flatten() {
+            surroundings.set(name, value);
+        }
         surroundings.apply(&mut command, &directory);
         if let Some(user) = config.run_as
             && let Err(error) = workspace.give_to(user)

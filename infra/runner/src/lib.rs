@@ -2,7 +2,8 @@
 //!
 //! One process works on up to [`AgentConfig::jobs`] attempts at a time. For each it fetches the repository through a mirror of
 //! its own, merges head and base, runs the CLI in a directory that is removed afterwards, renews the lease, stops the CLI when it
-//! is told to or when the lease cannot be renewed, and sends the result until it is accepted.
+//! is told to or when the lease cannot be renewed, sends the result until it is accepted, and passes on what the CLI says about itself
+//! ([`telemetry`]).
 //!
 //! The CLI runs code of the commit's author on this machine ([`process`] and [`cli`] say what it gets): it inherits no
 //! environment but an allow-list, no credential of the agent, and cannot read the agent's memory. There is no machine boundary
@@ -27,6 +28,7 @@ mod mirror;
 mod process;
 mod stop;
 mod tail;
+mod telemetry;
 
 pub use agent::{Error, run};
 pub use args::AgentArgs;

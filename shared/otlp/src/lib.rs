@@ -19,6 +19,7 @@
 //! | `refuse` | answers to what is not taken in |
 //! | [`json`] | OTLP JSON lines |
 //! | `scrub` | secrets out of requests |
+//! | `split` | a request cut into smaller ones |
 //!
 //! The wire: <https://opentelemetry.io/docs/specs/otlp/>.
 
@@ -33,6 +34,7 @@ mod refuse;
 mod request;
 mod scrub;
 mod sieve;
+mod split;
 mod stored;
 mod wire;
 
@@ -41,6 +43,7 @@ pub use inflate::inflate;
 pub use refuse::{Refused, Rejected, answer, response, status};
 pub use request::{Decoded, decode};
 pub use scrub::Scrubber;
+pub use split::split;
 pub use stored::{Damaged, pack_logs, pack_metrics, pack_spans, unpack_logs, unpack_metrics, unpack_spans};
 
 /// What a request carries.

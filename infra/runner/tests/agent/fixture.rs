@@ -12,14 +12,14 @@ use quillon_core::Sensitive;
 use quillon_core::id::{AttemptId, CommitSha, LeaseId, TraceParent};
 use quillon_core::module::Manifest;
 use quillon_core::name::{ModulePath, Task};
-use quillon_core::protocol::{Job, LeaseGrant, Merge};
+use quillon_core::protocol::{Job, LeaseGrant, Merge, TelemetryGrant};
 use quillon_core::trust::Trust;
 use quillon_runner::{AgentConfig, Cli, Error, Timings, run};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::server::{ENROLMENT, Server, job_token};
+use crate::server::{ENROLMENT, Server, TELEMETRY_TOKEN, job_token};
 
 /// `dagger`, as far as an agent uses it: the checks are shell scripts in `checks/` of the module.
 const DAGGER: &str = r#"#!/bin/sh
@@ -38,6 +38,8 @@ pub(crate) struct Fixture {
     pub(crate) directory: TempDir,
     pub(crate) server: Server,
     leases: std::cell::Cell<u128>,
+    /// Whether jobs come with the right to send telemetry.
+    pub(crate) takes_telemetry: std::cell::Cell<bool>,
 }
 
 impl Fixture {
@@ -53,7 +55,7 @@ impl Fixture {
         git(&bare, &["config", "uploadpack.allowAnySHA1InWant", "true"]);
         fs::create_dir_all(directory.path().join("bin")).expect("mkdir");
         let server = Server::start(&repositories).await;
-        let fixture = Self { directory, server, leases: std::cell::Cell::new(0) };
+        let fixture = Self { directory, server, leases: std::cell::Cell::new(0), takes_telemetry: std::cell::Cell::new(false) };
         fixture.program("dagger", DAGGER);
         git(fixture.path(), &["clone", "--quiet", &bare.display().to_string(), "clone"]);
         fixture
@@ -148,7 +150,7 @@ impl Fixture {
             lease_ttl_s,
             heartbeat_s: 1,
             job,
-            telemetry: None,
+            telemetry: self.takes_telemetry.get().then(|| TelemetryGrant { token: TELEMETRY_TOKEN.to_owned() }),
         })
     }
 
@@ -183,6 +185,7 @@ impl Fixture {
                 backoff_floor: Duration::from_millis(5),
                 backoff_ceiling: Duration::from_millis(50),
                 report: Duration::from_secs(60),
+                flush: Duration::from_secs(5),
                 work_dir: Duration::from_millis(200),
             },
         }

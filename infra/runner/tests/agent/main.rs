@@ -9,3 +9,4 @@ mod results;
 mod secrets;
 mod server;
 mod stopping;
+mod telemetry;

@@ -9,7 +9,7 @@ use quillon_core::attempt::Report;
 use quillon_core::trust::Trust;
 
 use crate::fixture::Fixture;
-use crate::server::{AGENT_TOKEN, ENROLMENT, GIT_PASSWORD, basic, job_token};
+use crate::server::{AGENT_TOKEN, ENROLMENT, GIT_PASSWORD, TELEMETRY_TOKEN, basic, job_token};
 
 /// Prints everything that a process can find out about itself and about the one that started it.
 const LOOK_AROUND: &str = r#"
@@ -27,6 +27,7 @@ echo "== done"
 #[tokio::test]
 async fn a_check_sees_nothing_of_the_agents_credentials() {
     let fixture = Fixture::new().await;
+    fixture.takes_telemetry.set(true);
     let head = fixture.push("main", &[("dagger.json", "{}"), ("checks/one", LOOK_AROUND)]);
     let log = fixture.path().join("git.log");
     let real = Command::new("sh").args(["-c", "command -v git"]).output().expect("sh");
@@ -53,11 +54,20 @@ async fn a_check_sees_nothing_of_the_agents_credentials() {
     assert!(agent.wait().expect("ends").success());
 
     assert_eq!(result.report, Report::Passed, "{}", result.output);
-    let secrets = [ENROLMENT, AGENT_TOKEN, GIT_PASSWORD, &basic(GIT_PASSWORD), &job_token(lease), "owner-secret-3"];
+    let secrets = [ENROLMENT, AGENT_TOKEN, GIT_PASSWORD, &basic(GIT_PASSWORD), &job_token(lease), TELEMETRY_TOKEN, "owner-secret-3"];
     for secret in secrets {
         assert!(!result.output.contains(secret), "{secret} in {}", result.output);
     }
-    for part in ["parent: denied", "memory: denied", "files: denied", "CI=true", "TRACEPARENT=00-", "DO_NOT_TRACK=1", "== done"] {
+    for part in [
+        "parent: denied",
+        "memory: denied",
+        "files: denied",
+        "CI=true",
+        "TRACEPARENT=00-",
+        "DAGGER_CLOUD_URL=http://127.0.0.1:",
+        "DO_NOT_TRACK=1",
+        "== done",
+    ] {
         assert!(result.output.contains(part), "{part} not in {}", result.output);
     }
     let arguments = fs::read_to_string(&log).expect("log");

@@ -1,13 +1,14 @@
 //! A model of the runner API with leases that a test can cancel, lose and break, and a git server that wants a credential.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Request, State};
+use axum::extract::{Path as UrlPath, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, post};
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 pub(crate) const ENROLMENT: &str = "enrol-secret-0";
 pub(crate) const AGENT_TOKEN: &str = "agent-secret-1";
 pub(crate) const GIT_PASSWORD: &str = "git-secret-2";
+pub(crate) const TELEMETRY_TOKEN: &str = "telemetry-secret-4";
 
 /// How a lease answers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,29 @@ pub(crate) struct Model {
     /// How many of the next calls of a kind answer 503.
     pub(crate) outages: BTreeMap<&'static str, usize>,
     pub(crate) refusals: BTreeMap<&'static str, StatusCode>,
+    pub(crate) exports: Vec<Export>,
+    pub(crate) sink: Sink,
+    /// How often somebody tried to export.
+    pub(crate) tries: usize,
+}
+
+/// Telemetry that was taken in.
+#[derive(Clone)]
+pub(crate) struct Export {
+    pub(crate) signal: String,
+    pub(crate) token: String,
+    pub(crate) content_type: String,
+    /// As it was before compression.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// How telemetry is answered.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Sink {
+    #[default]
+    Take,
+    Refuse(StatusCode),
+    Never,
 }
 
 #[derive(Clone)]
@@ -69,6 +94,7 @@ impl Server {
             .route("/runner/v1/git-credential", post(git_credential))
             .route("/runner/v1/release", post(release))
             .route("/runner/v1/result", post(result))
+            .route("/v1/{signal}", post(export))
             .route("/git/{*path}", any(git))
             .with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -222,6 +248,25 @@ async fn result(State(server): State<Server>, headers: HeaderMap, Json(request):
         Err(status) => return status.into_response(),
     }
     StatusCode::NO_CONTENT.into_response()
+}
+
+async fn export(State(server): State<Server>, UrlPath(signal): UrlPath<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let sink = server.with(|model| {
+        model.tries += 1;
+        model.sink
+    });
+    match sink {
+        Sink::Take => {}
+        Sink::Refuse(status) => return (status, [("retry-after", "0")]).into_response(),
+        Sink::Never => return std::future::pending().await,
+    }
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    assert_eq!(header("content-encoding"), "gzip");
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut bytes).expect("gzip");
+    let export = Export { signal, token: bearer(&headers), content_type: header("content-type"), bytes };
+    server.with(|model| model.exports.push(export));
+    StatusCode::OK.into_response()
 }
 
 /// `git http-backend` as a CGI program, behind Basic authentication.

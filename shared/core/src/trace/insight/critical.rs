@@ -1,7 +1,7 @@
 //! What the time of a span was spent on: the chain of spans of which each had to end for the next to go on.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use super::first;
 use crate::trace::outline::{Outline, Tree};
@@ -21,8 +21,9 @@ pub fn critical_path(outline: &Outline, tree: &Tree, root: u32) -> Vec<u32> {
     let latest = outline.rows.iter().map(|row| row.end_ns.unwrap_or(row.start_ns)).max().unwrap_or(0).saturating_add(1);
     let end_of = |row: u32| outline.rows[row as usize].end_ns.unwrap_or(latest);
     let mut seen = HashSet::from([root]);
-    let mut left = vec![Stretch { row: root, start_ns: top.start_ns, end_ns: end_of(root) }];
-    while let Some(stretch) = left.pop() {
+    let mut left = VecDeque::from([Stretch { row: root, start_ns: top.start_ns, end_ns: end_of(root) }]);
+    // Level by level: where the path is too long, its finest parts are left out.
+    while let Some(stretch) = left.pop_front() {
         let waits = outline.waits_of(stretch.row).iter().filter_map(|wait| {
             let row = outline.row(wait.to).filter(|&row| row != stretch.row)?;
             Some(Candidate { stretch: Stretch { row, start_ns: wait.start_ns, end_ns: wait.end_ns }, is_wait: true })
@@ -33,7 +34,7 @@ pub fn critical_path(outline: &Outline, tree: &Tree, root: u32) -> Vec<u32> {
         });
         for part in chain(outline, stretch, waits.chain(children).collect()) {
             if seen.len() < MAX_PATH && seen.insert(part.row) {
-                left.push(part);
+                left.push_back(part);
             }
         }
     }

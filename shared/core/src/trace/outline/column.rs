@@ -221,7 +221,10 @@ impl Outline {
         for (at, number) in (0..columns.len()).zip(0_u32..) {
             let (waits, origins, note) = (waits.take(number), origins.take(number), notes.take(number).pop());
             self.admit(columns.ids[at], columns.standing(at), || columns.record(at, waits, origins, note));
-            self.note(columns.ids[at], &columns.stray(at));
+            let known = columns.stray(at);
+            if known != Stray::new(known.span) {
+                self.note(known.span, &known);
+            }
         }
         for stray in &columns.strays {
             self.note(stray.span, stray);

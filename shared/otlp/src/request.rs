@@ -12,6 +12,7 @@ use quillon_core::trace::TraceId;
 use quillon_core::trace::card::RootSeen;
 use quillon_core::trace::label::Labels;
 use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
 use crate::batch::{Batch, Origin};
 use crate::record::{self, Reason, SpanSeen};
@@ -68,14 +69,45 @@ fn protobuf_of_json(signal: Signal, bytes: &[u8], limits: &Limits) -> Result<Vec
         )));
     }
     fn read<T: DeserializeOwned + Message>(bytes: &[u8]) -> Result<Vec<u8>, Refused> {
-        let request: T =
-            serde_json::from_slice(bytes).map_err(|error| Refused::Malformed(format!("the body is not OTLP JSON: {error}")))?;
+        let refused = |error: serde_json::Error| Refused::Malformed(format!("the body is not OTLP JSON: {error}"));
+        let request: T = match serde_json::from_slice(bytes) {
+            Ok(request) => request,
+            Err(error) => {
+                let mut json = serde_json::from_slice(bytes).map_err(refused)?;
+                spell_out(&mut json);
+                serde_json::from_value(json).map_err(|_| refused(error))?
+            }
+        };
         Ok(request.encode_to_vec())
     }
     match signal {
         Signal::Traces => read::<ExportTraceServiceRequest>(bytes),
         Signal::Logs => read::<ExportLogsServiceRequest>(bytes),
         Signal::Metrics => read::<ExportMetricsServiceRequest>(bytes),
+    }
+}
+
+/// Spells a request as the crate's reader wants it: protobuf's [mapping](https://protobuf.dev/programming-guides/json/) lets a writer leave out
+/// empty lists, write `null` for what is not there, and write numbers as texts.
+fn spell_out(json: &mut Json) {
+    match json {
+        Json::Array(values) => values.iter_mut().for_each(spell_out),
+        Json::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            for (name, value) in fields.iter_mut() {
+                match (name.as_str(), &mut *value) {
+                    ("arrayValue" | "kvlistValue", Json::Object(list)) => {
+                        list.entry("values").or_insert_with(|| Json::Array(Vec::new()));
+                    }
+                    // JSON has no infinities; a value that cannot be had is none.
+                    ("doubleValue" | "asDouble", Json::String(text)) => *value = text.parse::<f64>().map_or(Json::Null, Json::from),
+                    _ => {}
+                }
+                spell_out(value);
+            }
+            fields.retain(|_, value| !value.is_null());
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
     }
 }
 

@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as ProtoSpan, Status, span};
 use prost::Message as _;
-use quillon_core::trace::span::{LogRecord, Number, Span, Value};
+use quillon_core::trace::span::{Attributes, LogRecord, Number, Span, Value};
 use quillon_otlp::{Decoded, Encoding, Limits, Refused, Signal, decode, json, pack_metrics, unpack_logs, unpack_metrics, unpack_spans};
 
 const NOW: i64 = 1_795_376_500;
@@ -306,6 +306,17 @@ fn json_has_its_integers_as_numbers_or_texts_and_fields_of_the_future() {
     let list = Value::List(vec![Value::Bool(true)]);
     assert_eq!(values, [Value::Int(42), Value::Int(7), Value::Double(1.5), list, Value::Empty]);
     assert_eq!(span.resource.attributes.text("service.name"), Some("x"));
+}
+
+#[test]
+fn json_of_other_writers_is_read() {
+    let body = r#"{"resourceSpans":[{"resource":null,"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708",
+        "parentSpanId":null,"name":"n","startTimeUnixNano":"5","status":null,"events":null,"attributes":[{"key":"list","value":{"arrayValue":{}}},
+        {"key":"map","value":{"kvlistValue":{}}},{"key":"double","value":{"doubleValue":"1.5"}},{"key":"none","value":{"doubleValue":"NaN"}},
+        {"key":"null","value":null}]}]}]}]}"#;
+    let decoded = decode(Signal::Traces, Encoding::Json, body.as_bytes(), &Limits::default(), now()).expect("OTLP");
+    let values: Vec<Value> = read(&decoded).remove(0).attributes.0.into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, [Value::List(Vec::new()), Value::Map(Attributes::default()), Value::Double(1.5), Value::Empty, Value::Empty]);
 }
 
 #[test]

@@ -108,12 +108,7 @@ fn folder(name: &str, files: &[(&str, &'static str)]) -> Vec<Asset> {
     let all = hex::encode(all.finalize());
     let file = |(file, content): &(&str, &'static str)| {
         let hash = hex::encode(Sha256::digest(content.as_bytes()));
-        Asset {
-            path: format!("/assets/{name}-{}/{file}", &all[..12]),
-            etag: format!("\"{}\"", &hash[..32]),
-            media_type: SCRIPT,
-            content,
-        }
+        Asset { path: format!("/assets/{name}-{}/{file}", &all[..12]), etag: format!("\"{}\"", &hash[..32]), media_type: SCRIPT, content }
     };
     files.iter().map(file).collect()
 }

@@ -102,8 +102,16 @@ async fn answer(deps: &Deps, request: &Request<Bytes>) -> Response<Bytes> {
 fn takes(route: &Route, method: &Method) -> bool {
     let is_reading = matches!(*method, Method::GET | Method::HEAD);
     match route {
-        Route::Act(..) | Route::SignOut => *method == Method::POST,
-        Route::Home | Route::Checks(_) | Route::Commit(_) | Route::SignIn | Route::Asset | Route::Unknown => is_reading,
+        Route::Act(..) | Route::TraceAct(..) | Route::SignOut => *method == Method::POST,
+        Route::Home
+        | Route::Checks(_)
+        | Route::Commit(_)
+        | Route::Traces(_)
+        | Route::TraceSetup(_)
+        | Route::Trace(..)
+        | Route::SignIn
+        | Route::Asset
+        | Route::Unknown => is_reading,
     }
 }
 
@@ -127,6 +135,7 @@ impl Visit<'_> {
                 action::act(self, &self.org(&org).await?, action, &form).await
             }
             Route::SignOut => operator::sign_out(self),
+            Route::Traces(_) | Route::TraceSetup(_) | Route::Trace(..) | Route::TraceAct(..) => Err(Problem::NotFound),
             Route::SignIn | Route::Asset | Route::Unknown => Err(Problem::NotFound),
         }
     }

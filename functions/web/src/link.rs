@@ -5,9 +5,11 @@ use quillon_core::id::CommitSha;
 use quillon_core::name::{ModulePath, Ref, RepositoryName, Task};
 use quillon_core::org::OrgName;
 use quillon_core::report::Links;
+use quillon_core::trace::id::{SpanId, TraceId};
 use url::Url;
 
 use crate::page::filter::Filter;
+use crate::page::trace::filter::TraceFilter;
 
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':').remove(b'/');
 
@@ -85,14 +87,65 @@ impl Paths {
     /// The Checks page with a filter.
     #[must_use]
     pub fn filtered(&self, filter: &Filter) -> String {
-        let mut path = self.checks();
-        for (index, (name, value)) in filter.pairs().into_iter().enumerate() {
-            path.push(if index == 0 { '?' } else { '&' });
-            path.push_str(name);
-            path.push('=');
-            path.extend(utf8_percent_encode(&value, QUERY));
+        with_query(self.checks(), filter.pairs())
+    }
+
+    /// The list of traces.
+    #[must_use]
+    pub fn traces(&self) -> String {
+        format!("/{}/traces", self.links.org)
+    }
+
+    /// The list of traces with a filter.
+    #[must_use]
+    pub fn filtered_traces(&self, filter: &TraceFilter) -> String {
+        with_query(self.traces(), filter.pairs())
+    }
+
+    /// How to send traces to this org.
+    #[must_use]
+    pub fn trace_setup(&self) -> String {
+        format!("{}/setup", self.traces())
+    }
+
+    /// The page of a trace.
+    #[must_use]
+    pub fn trace(&self, trace: TraceId) -> String {
+        format!("{}/{trace}", self.traces())
+    }
+
+    /// The page of a trace, open at a span.
+    #[must_use]
+    pub fn span(&self, trace: TraceId, span: SpanId) -> String {
+        format!("{}?span={span}", self.trace(trace))
+    }
+
+    /// Data of a trace, or another page of it.
+    #[must_use]
+    pub fn trace_view(&self, trace: TraceId, view: TraceView) -> String {
+        match view {
+            TraceView::Page => self.trace(trace),
+            TraceView::Outline
+            | TraceView::Spans
+            | TraceView::Logs
+            | TraceView::Metrics
+            | TraceView::Search
+            | TraceView::Insight
+            | TraceView::Download
+            | TraceView::Compare => format!("{}/{}", self.trace(trace), view.word()),
         }
-        path
+    }
+
+    /// Two traces beside each other.
+    #[must_use]
+    pub fn comparison(&self, trace: TraceId, with: TraceId) -> String {
+        format!("{}?with={with}", self.trace_view(trace, TraceView::Compare))
+    }
+
+    /// Where a button of a trace posts to.
+    #[must_use]
+    pub fn trace_action(&self, trace: TraceId, action: TraceAction) -> String {
+        format!("{}/{}", self.trace(trace), action.word())
     }
 
     /// Where reruns and cancellations are posted to.
@@ -117,6 +170,103 @@ impl Paths {
     #[must_use]
     pub fn module_ref(&self, repository: &RepositoryName, module: &ModulePath) -> String {
         self.links.module_ref(repository, module)
+    }
+}
+
+/// A path with a query.
+fn with_query(mut path: String, pairs: Vec<(&'static str, String)>) -> String {
+    for (index, (name, value)) in pairs.into_iter().enumerate() {
+        path.push(if index == 0 { '?' } else { '&' });
+        path.push_str(name);
+        path.push('=');
+        path.extend(utf8_percent_encode(&value, QUERY));
+    }
+    path
+}
+
+/// What of a trace is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceView {
+    /// Its page.
+    Page,
+    /// All its spans in a few dozen bytes each.
+    Outline,
+    /// Some spans whole.
+    Spans,
+    /// Logs of a span or of all.
+    Logs,
+    /// Metrics of a span.
+    Metrics,
+    /// Where a text occurs.
+    Search,
+    /// What is worth looking at first.
+    Insight,
+    /// All of it as OTLP JSON.
+    Download,
+    /// It beside another trace.
+    Compare,
+}
+
+impl TraceView {
+    /// All of them.
+    pub const ALL: [Self; 9] =
+        [Self::Page, Self::Outline, Self::Spans, Self::Logs, Self::Metrics, Self::Search, Self::Insight, Self::Download, Self::Compare];
+
+    /// The last segment of its path; none of the page.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Page => "",
+            Self::Outline => "outline",
+            Self::Spans => "spans",
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+            Self::Search => "search",
+            Self::Insight => "insight",
+            Self::Download => "download",
+            Self::Compare => "compare",
+        }
+    }
+
+    /// The view of a path segment.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|view| view.word() == word)
+    }
+}
+
+/// What can be done about a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TraceAction {
+    /// Make it public, private, or leave it to the rule again.
+    Visibility,
+    /// Make a link that opens it for a time.
+    Share,
+    /// Take all such links back.
+    Revoke,
+    /// Delete it.
+    Delete,
+}
+
+impl TraceAction {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Visibility, Self::Share, Self::Revoke, Self::Delete];
+
+    /// The last segment of its path.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Visibility => "visibility",
+            Self::Share => "share",
+            Self::Revoke => "revoke-shares",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The action of a path segment.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.word() == word)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod row;
 pub mod state;
 pub mod text;
 pub mod time;
+pub mod trace;
 
 use crate::link::{Action, Paths};
 

@@ -4,8 +4,9 @@ use percent_encoding::percent_decode_str;
 use quillon_core::id::CommitSha;
 use quillon_core::name::{ModulePath, RepositoryName};
 use quillon_core::org::OrgName;
+use quillon_core::trace::id::TraceId;
 
-use crate::link::Action;
+use crate::link::{Action, TraceAction, TraceView};
 
 /// What an address means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,14 @@ pub enum Route {
     Commit(Box<CommitRoute>),
     /// A button.
     Act(OrgName, Action),
+    /// The list of an org's traces.
+    Traces(OrgName),
+    /// How to send traces, to an org or in general.
+    TraceSetup(Option<OrgName>),
+    /// A trace, or data of it.
+    Trace(OrgName, TraceId, TraceView),
+    /// A button of a trace.
+    TraceAct(OrgName, TraceId, TraceAction),
     /// The sign-in link.
     SignIn,
     /// The sign-out button.
@@ -49,6 +58,7 @@ impl Route {
             "/" => return Self::Home,
             "/operator/sign-in" => return Self::SignIn,
             "/operator/sign-out" => return Self::SignOut,
+            "/traces/setup" => return Self::TraceSetup(None),
             _ => {}
         }
         let rest = path.strip_prefix('/').unwrap_or(path);
@@ -64,8 +74,26 @@ impl Route {
                 Some(action) => Self::Act(org, action),
                 None => module_at(org, rest).map_or(Self::Unknown, |route| Self::Commit(Box::new(route))),
             },
+            None if rest == "traces" => Self::Traces(org),
+            Some(("traces", rest)) => traces(org, rest),
             None | Some(_) => Self::Unknown,
         }
+    }
+}
+
+/// What is below `/<org>/traces/`.
+fn traces(org: OrgName, rest: &str) -> Route {
+    let (trace, rest) = rest.split_once('/').unwrap_or((rest, ""));
+    match (trace, rest) {
+        ("", "") => return Route::Traces(org),
+        ("setup", "") => return Route::TraceSetup(Some(org)),
+        _ => {}
+    }
+    let Ok(trace) = trace.parse::<TraceId>() else { return Route::Unknown };
+    match (TraceView::of_word(rest), TraceAction::of_word(rest)) {
+        (Some(view), _) => Route::Trace(org, trace, view),
+        (None, Some(action)) => Route::TraceAct(org, trace, action),
+        (None, None) => Route::Unknown,
     }
 }
 
@@ -102,6 +130,10 @@ mod tests {
             ("/acme/checks/rerun", Route::Act(org(), Action::Rerun)),
             ("/acme/checks/rerun-load", Route::Act(org(), Action::RerunLoad)),
             ("/acme/checks/cancel", Route::Act(org(), Action::Cancel)),
+            ("/traces/setup", Route::TraceSetup(None)),
+            ("/acme/traces", Route::Traces(org())),
+            ("/acme/traces/", Route::Traces(org())),
+            ("/acme/traces/setup", Route::TraceSetup(Some(org()))),
         ] {
             assert_eq!(Route::of_path(path), expected, "{path}");
         }
@@ -120,6 +152,21 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_has_a_page_data_and_buttons() {
+        let text = "0123456789abcdef0123456789abcdef";
+        let trace: TraceId = text.parse().expect("a trace id");
+        for view in TraceView::ALL {
+            let path = format!("/acme/traces/{text}/{}", view.word());
+            assert_eq!(Route::of_path(&path), Route::Trace(org(), trace, view), "{path}");
+        }
+        assert_eq!(Route::of_path(&format!("/acme/traces/{text}")), Route::Trace(org(), trace, TraceView::Page));
+        for action in TraceAction::ALL {
+            let path = format!("/acme/traces/{text}/{}", action.word());
+            assert_eq!(Route::of_path(&path), Route::TraceAct(org(), trace, action), "{path}");
+        }
+    }
+
+    #[test]
     fn everything_else_is_nothing() {
         for path in [
             "",
@@ -130,6 +177,13 @@ mod tests {
             "/a_b/checks",
             "/operator",
             "/v1/traces",
+            "/traces",
+            "/acme/traces/0123",
+            "/acme/traces/00000000000000000000000000000000",
+            "/acme/traces/0123456789ABCDEF0123456789ABCDEF",
+            "/acme/traces/0123456789abcdef0123456789abcdef/rubbish",
+            "/acme/traces/0123456789abcdef0123456789abcdef/outline/x",
+            "/acme/traces/setup/x",
             "/acme/checks/x",
             "/acme/checks/github.com/acme/api",
             "/acme/checks/github.com/acme/api@main",

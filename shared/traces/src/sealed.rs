@@ -28,8 +28,9 @@ pub(crate) const MAX_PART: usize = 350_000;
 /// Most bytes that a part may become when it is read.
 const MAX_EXPANDED: u64 = 96 * 1024 * 1024;
 
-/// How hard parts are compressed. Measured: 12 gives 4 % less than 9 in twice the time, 15 another 1 % in four times.
-const LEVEL: i32 = 12;
+/// How hard parts are compressed. Columns leave little to be found: of 20,000 spans 9 makes 3 % less than 3 in four times the time,
+/// 15 another 2 % in twice that, 19 another 4 % in eleven times.
+const LEVEL: i32 = 9;
 
 /// A stored part is not what it says to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,9 @@
 //! Sealing: when, how much smaller, and what stays the same.
 
+use quillon_core::trace::TraceId;
 use quillon_core::trace::state::TraceState;
-use quillon_otlp::Batch;
+use quillon_otlp::{Batch, Encoding, Limits, Signal, decode};
+use quillon_telemetry::{Body, Generated};
 use quillon_traces::{Appended, Sealed};
 
 use crate::harness::Db;
@@ -68,6 +70,37 @@ async fn a_large_trace_is_compacted_while_it_runs_and_sealed_when_it_is_over() {
     assert_eq!(snapshot.state(at(last + 1_000).as_millisecond()), TraceState::Succeeded);
     assert_eq!(snapshot.card.spans, Some(8_999));
     model.check(&traces, &snapshot).await;
+}
+
+#[tokio::test]
+async fn a_sealed_run_takes_at_most_150_bytes_a_span() {
+    let db = Db::new().await;
+    let traces = db.traces();
+    let mut model = Model::default();
+    let mut run = Generated::new(7, 6_000).starting_at(at(0)).in_full_batches();
+    let id = TraceId::of_bytes(&run.trace()).expect("a trace id");
+    let (mut logs, mut last) = (0, at(0));
+    for request in run.by_ref() {
+        let signal = match request.body {
+            Body::Traces(_) => Signal::Traces,
+            Body::Logs(_) => Signal::Logs,
+            Body::Metrics(_) => Signal::Metrics,
+        };
+        last = request.at;
+        for batch in decode(signal, Encoding::Protobuf, &request.encode(), &Limits::default(), last).expect("accepted").batches {
+            let _ = traces.append(&claim(org()), &batch, last).await.expect("appended");
+            logs += u64::from(signal == Signal::Logs) * batch.records;
+            model.append(&batch, last);
+        }
+    }
+    let chunks = traces.open(org(), id, last).await.expect("opened").expect("there").head.bytes;
+    let sealed = traces.seal(org(), id, last + jiff::SignedDuration::from_secs(60)).await.expect("sealed");
+    assert_eq!(sealed, Sealed::Final);
+    let snapshot = traces.open(org(), id, last).await.expect("opened").expect("there");
+    let pointer = snapshot.head.seal.clone().expect("sealed");
+    assert_eq!((pointer.spans, pointer.logs), (run.counts().spans, logs));
+    assert!(pointer.bytes < 150 * pointer.spans, "{} bytes for {} spans, {chunks} before", pointer.bytes, pointer.spans);
+    model.check(&db.traces(), &snapshot).await;
 }
 
 #[tokio::test]

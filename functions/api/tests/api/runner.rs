@@ -1,12 +1,15 @@
 //! The runner protocol: who gets which job, and whose result counts.
 
 use http::{Method, StatusCode};
+use jiff::SignedDuration;
 use quillon_core::attempt::{Attempt, AttemptState, Cancel, CancelReason, Event, Outcome};
 use quillon_core::id::{AttemptId, InstallationId};
 use quillon_core::name::ModulePath;
 use quillon_core::org::Repository;
 use quillon_core::run::Run;
+use quillon_core::trace::card::Claim;
 use quillon_core::trust::Trust;
+use quillon_secrets::telemetry;
 use serde_json::{Value, json};
 
 use crate::world::{GithubAt, TestOrg, World, job_token, sha};
@@ -169,6 +172,27 @@ async fn a_zombie_neither_renews_nor_reports_nor_writes_output() {
     assert_eq!(scene.world.report(&holder, json!({ "result": "failed", "exit_code": 1 })).await.0, StatusCode::NO_CONTENT);
     assert_eq!(scene.world.report(&zombie, json!({ "result": "passed" })).await.0, StatusCode::CONFLICT);
     assert_eq!(scene.world.attempt(scene.load.id).await.outcome(), Some(&Outcome::Failure { exit_code: 1 }));
+}
+
+#[tokio::test]
+async fn a_job_may_send_telemetry_of_its_own_attempt_and_nothing_else() {
+    let scene = Scene::new(Trust::Trusted).await;
+    let grant = scene.world.lease(&scene.agent).await;
+    let token = grant["telemetry"]["token"].as_str().expect("a token");
+    let now = scene.world.clock.now();
+    let claim = Claim { org: scene.acme.id, attempt: Some(scene.load.id), repository: Some(scene.repository.id) };
+    assert_eq!(telemetry::verify(&scene.world.key(), token, now), Some(claim));
+    let longest = SignedDuration::from_secs(i64::from(scene.load.timeout_s));
+    assert!(telemetry::verify(&scene.world.key(), token, now + longest).is_some(), "as long as the job may run");
+    assert!(telemetry::verify(&scene.world.key(), token, now + longest * 2 + SignedDuration::from_hours(1)).is_none());
+    let bearer = format!("Bearer {token}");
+    for call in ["heartbeat", "release", "git-credential"] {
+        assert_eq!(scene.job_call(call, &grant, &bearer).await.0, StatusCode::UNAUTHORIZED, "{call}");
+    }
+    for path in ["/runner/v1/lease", "/query"] {
+        let (status, _) = scene.world.post(path, &bearer, json!({ "query": "{user{id}}", "wait_ms": 0 })).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");
+    }
 }
 
 #[tokio::test]

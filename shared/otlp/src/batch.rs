@@ -103,7 +103,7 @@ impl Batch {
 
     pub(crate) fn push(&mut self, origin: &Arc<Origin>, record: &[u8], most: usize) -> Result<(), Reason> {
         // What is shorter than the limit fits however little it can be compressed.
-        if record.len() + origin.len() > most - 1024 && !fits(origin, record, most) {
+        if record.len() + origin.len() > most.saturating_sub(1024) && !fits(origin, record, most) {
             return Err("a record is too large");
         }
         if self.origins.last().is_none_or(|(_, last)| !Arc::ptr_eq(last, origin)) {
@@ -120,12 +120,13 @@ impl Batch {
         let mut hasher = Sha256::new();
         hasher.update(self.trace.as_bytes());
         hasher.update(self.signal.name());
+        let mut before = None;
         for (from, origin) in &self.origins {
-            for part in [&origin.resource, &origin.scope] {
-                hasher.update(part.len().to_be_bytes());
-                hasher.update(part);
-            }
+            let mut written = Vec::new();
+            put_origin(&mut written, origin, before.replace(origin));
             hasher.update(from.to_be_bytes());
+            hasher.update(written.len().to_be_bytes());
+            hasher.update(&written);
         }
         hasher.update(&self.bytes);
         self.digest.copy_from_slice(&hasher.finalize()[..16]);
@@ -167,11 +168,12 @@ impl Batch {
     /// Records `first..end` with their origins.
     fn raw(&self, first: usize, end: usize) -> Vec<u8> {
         let mut raw = Vec::with_capacity(self.offset(end) - self.offset(first) + 4096);
+        let mut before = None;
         for (index, (from, origin)) in self.origins.iter().enumerate() {
             let until = self.origins.get(index + 1).map_or(self.ends.len(), |(next, _)| *next);
             let (from, until) = ((*from).max(first), until.min(end));
             if from < until {
-                put_origin(&mut raw, origin);
+                put_origin(&mut raw, origin, before.replace(origin));
                 raw.extend_from_slice(&self.bytes[self.offset(from)..self.offset(until)]);
             }
         }
@@ -183,8 +185,11 @@ impl Batch {
     }
 }
 
-fn put_origin(raw: &mut Vec<u8>, origin: &Origin) {
-    put_bytes(raw, RESOURCE, &origin.resource);
+/// Says where the next records come from, as far as it differs from before: many scopes may share one large resource.
+fn put_origin(raw: &mut Vec<u8>, origin: &Origin, before: Option<&Arc<Origin>>) {
+    if !before.is_some_and(|before| Arc::ptr_eq(&before.resource, &origin.resource)) {
+        put_bytes(raw, RESOURCE, &origin.resource);
+    }
     put_bytes(raw, SCOPE, &origin.scope);
 }
 
@@ -193,7 +198,7 @@ fn fits(origin: &Origin, record: &[u8], most: usize) -> bool {
         return false;
     }
     let mut raw = Vec::with_capacity(record.len() + origin.len() + 32);
-    put_origin(&mut raw, origin);
+    put_origin(&mut raw, origin, None);
     put_bytes(&mut raw, RECORD, record);
     compress(&raw, TRIAL_LEVEL).len() <= most
 }

@@ -119,7 +119,6 @@ pub(crate) fn request(splitter: &mut Splitter<'_>, bytes: &[u8]) -> Result<(), M
 
 /// Splits one metric: its points are read one by one, so that many empty ones cost little.
 fn one_metric(splitter: &mut Splitter<'_>, bytes: &[u8], shared: &Shared) -> Result<(), Malformed> {
-    let limits = splitter.sieve.limits;
     let (mut name, mut unit) = ("", "");
     let mut fields = Fields(bytes);
     while let Some(field) = fields.next()? {
@@ -129,7 +128,8 @@ fn one_metric(splitter: &mut Splitter<'_>, bytes: &[u8], shared: &Shared) -> Res
             _ => {}
         }
     }
-    let (name, unit) = (cut(name, limits.name), cut(unit, limits.name));
+    // The longest that OpenTelemetry allows; they are repeated in every point.
+    let (name, unit) = (cut(name, 255), cut(unit, 63));
     let mut fields = Fields(bytes);
     while let Some(field) = fields.next()? {
         let data = match field.number {

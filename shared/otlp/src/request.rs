@@ -145,8 +145,14 @@ pub(crate) struct Splitter<'l> {
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) origin: Option<Arc<Origin>>,
-    labels: Option<Labels>,
-    is_cli: bool,
+    labels: Option<Arc<Labels>>,
+}
+
+/// A resource, read once for all of its scopes.
+pub(crate) struct Known {
+    bytes: Arc<[u8]>,
+    /// Of the CLI only.
+    labels: Option<Arc<Labels>>,
 }
 
 impl<'l> Splitter<'l> {
@@ -197,7 +203,7 @@ impl<'l> Splitter<'l> {
         Ok(())
     }
 
-    fn scope(&mut self, bytes: &[u8], resource: &[u8], known: &mut Option<Arc<[u8]>>) -> Result<(), Malformed> {
+    fn scope(&mut self, bytes: &[u8], resource: &[u8], known: &mut Option<Known>) -> Result<(), Malformed> {
         let scope = joined(bytes, 1)?;
         let mut shared = Shared::default();
         let mut fields = Fields(bytes);
@@ -223,17 +229,21 @@ impl<'l> Splitter<'l> {
     }
 
     /// The origin of records, read once for all of them.
-    pub(crate) fn shared(&mut self, resource: &[u8], scope: &[u8], known: &mut Option<Arc<[u8]>>) -> Result<Shared, Malformed> {
-        let resource = match known {
-            Some(resource) => Arc::clone(resource),
-            None => Arc::clone(known.insert(record::origin(&mut self.sieve, resource, false)?.into())),
-        };
+    pub(crate) fn shared(&mut self, resource: &[u8], scope: &[u8], known: &mut Option<Known>) -> Result<Shared, Malformed> {
+        if known.is_none() {
+            let bytes = record::origin(&mut self.sieve, resource, false)?;
+            let labels = match self.signal {
+                Signal::Traces => Labels::of(&convert::resource(&bytes)?),
+                Signal::Logs | Signal::Metrics => None,
+            };
+            *known = Some(Known { bytes: bytes.into(), labels: labels.map(Arc::new) });
+        }
         let scope = record::origin(&mut self.sieve, scope, true)?.into();
-        let labels = match self.signal {
-            Signal::Traces => Labels::of(&convert::resource(&resource)?),
-            Signal::Logs | Signal::Metrics => None,
+        let of = |known: &Known| Shared {
+            origin: Some(Arc::new(Origin { resource: Arc::clone(&known.bytes), scope })),
+            labels: known.labels.clone(),
         };
-        Ok(Shared { is_cli: labels.is_some(), origin: Some(Arc::new(Origin { resource, scope })), labels })
+        Ok(known.as_ref().map(of).unwrap_or_default())
     }
 
     fn span(&mut self, bytes: &[u8], shared: &Shared) -> Result<(), Malformed> {
@@ -320,7 +330,7 @@ impl<'l> Splitter<'l> {
         {
             (span.start_ns, span.end_ns) = (start_ns, end_ns);
             if let Some(root) = RootSeen::of(&span) {
-                headline.root(&RootSeen { is_cli: shared.is_cli, ..root });
+                headline.root(&RootSeen { is_cli: shared.labels.is_some(), ..root });
             }
         }
     }

@@ -9,73 +9,88 @@ use crate::wire::{Fields, put_bytes};
 /// Two requests of a signal, one after the other, are one request: joining needs no function.
 ///
 /// # Errors
-/// [`Refused::Malformed`] for what is not OTLP.
+/// [`Refused::Malformed`] for what is not OTLP, [`Refused::TooLarge`] where a resource or a scope alone would fill half of every piece.
 pub fn split(bytes: &[u8], most: usize) -> Result<Vec<Vec<u8>>, Refused> {
     if bytes.len() <= most {
         return Ok(vec![bytes.to_vec()]);
     }
-    let mut pieces = Pieces { done: Vec::new(), open: Vec::new(), most };
+    let mut pieces = Pieces { done: Vec::new(), piece: Vec::new(), scopes: Vec::new(), records: Vec::new(), most };
     // All signals have the same frame: see `Splitter::request`.
     let mut resources = Fields(bytes);
     while let Some(resource) = resources.next()? {
         if resource.number != 1 {
             continue;
         }
-        let resource = resource.content.bytes()?;
-        let origin = joined(resource, 1)?;
-        let mut scopes = Fields(resource);
+        let of = resource.content.bytes()?;
+        let resource = joined(of, 1)?;
+        let mut scopes = Fields(of);
         while let Some(scope) = scopes.next()? {
             if scope.number != 2 {
                 continue;
             }
-            let scope = scope.content.bytes()?;
-            let name = joined(scope, 1)?;
-            let mut records = Vec::new();
-            let mut fields = Fields(scope);
-            while let Some(record) = fields.next()? {
-                if record.number != 2 {
-                    continue;
-                }
-                record.content.bytes()?;
-                if !records.is_empty() && pieces.open.len() + origin.len() + name.len() + records.len() + record.whole.len() > most {
-                    pieces.push(&origin, &name, &std::mem::take(&mut records));
-                    pieces.close();
-                }
-                records.extend_from_slice(record.whole);
+            let of = scope.content.bytes()?;
+            let scope = joined(of, 1)?;
+            // They are repeated in every piece.
+            if resource.len() + scope.len() > most / 2 {
+                return Err(Refused::too_large(resource.len() + scope.len(), most / 2));
             }
-            if !records.is_empty() {
-                pieces.push(&origin, &name, &records);
+            let mut records = Fields(of);
+            while let Some(record) = records.next()? {
+                if record.number == 2 {
+                    record.content.bytes()?;
+                    pieces.push(&resource, &scope, record.whole);
+                }
             }
+            pieces.end_scope(&scope);
         }
+        pieces.end_resource(&resource);
     }
-    pieces.close();
+    pieces.end_piece();
     Ok(pieces.done)
 }
 
+/// Messages within messages, each written once the one within it is complete.
 struct Pieces {
     done: Vec<Vec<u8>>,
-    open: Vec<u8>,
+    piece: Vec<u8>,
+    scopes: Vec<u8>,
+    records: Vec<u8>,
     most: usize,
 }
 
 impl Pieces {
-    /// Adds records with where they come from.
-    fn push(&mut self, resource: &[u8], scope: &[u8], records: &[u8]) {
-        let mut scoped = Vec::with_capacity(scope.len() + records.len() + 12);
-        put_bytes(&mut scoped, 1, scope);
-        scoped.extend_from_slice(records);
-        let mut whole = Vec::with_capacity(resource.len() + scoped.len() + 12);
-        put_bytes(&mut whole, 1, resource);
-        put_bytes(&mut whole, 2, &scoped);
-        if self.open.len() + whole.len() > self.most {
-            self.close();
+    fn push(&mut self, resource: &[u8], scope: &[u8], record: &[u8]) {
+        let open = self.piece.len() + self.scopes.len() + self.records.len();
+        let is_empty = open == 0;
+        if !is_empty && open + resource.len() + scope.len() + record.len() > self.most {
+            self.end_scope(scope);
+            self.end_resource(resource);
+            self.end_piece();
         }
-        put_bytes(&mut self.open, 1, &whole);
+        self.records.extend_from_slice(record);
     }
 
-    fn close(&mut self) {
-        if !self.open.is_empty() {
-            self.done.push(std::mem::take(&mut self.open));
+    fn end_scope(&mut self, scope: &[u8]) {
+        if !self.records.is_empty() {
+            let mut message = Vec::with_capacity(scope.len() + self.records.len() + 12);
+            put_bytes(&mut message, 1, scope);
+            message.append(&mut self.records);
+            put_bytes(&mut self.scopes, 2, &message);
+        }
+    }
+
+    fn end_resource(&mut self, resource: &[u8]) {
+        if !self.scopes.is_empty() {
+            let mut message = Vec::with_capacity(resource.len() + self.scopes.len() + 12);
+            put_bytes(&mut message, 1, resource);
+            message.append(&mut self.scopes);
+            put_bytes(&mut self.piece, 1, &message);
+        }
+    }
+
+    fn end_piece(&mut self) {
+        if !self.piece.is_empty() {
+            self.done.push(std::mem::take(&mut self.piece));
         }
     }
 }
@@ -83,7 +98,7 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-    use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+    use opentelemetry_proto::tonic::common::v1::{EntityRef, InstrumentationScope};
     use opentelemetry_proto::tonic::resource::v1::Resource;
     use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
     use prost::Message as _;
@@ -122,13 +137,25 @@ mod tests {
     fn the_pieces_are_small_and_together_they_are_the_whole() {
         let whole = request(3, 3, 40);
         let bytes = whole.encode_to_vec();
-        for most in [1, 200, 1_000, 5_000, bytes.len() - 1, bytes.len()] {
+        for most in [40, 200, 1_000, 5_000, bytes.len() - 1, bytes.len()] {
             let pieces = split(&bytes, most).expect("OTLP");
             assert!(pieces.iter().all(|piece| piece.len() <= most + 120), "{most}");
             let joined = ExportTraceServiceRequest::decode(&pieces.concat()[..]).expect("OTLP");
             assert_eq!(spans(&joined), spans(&whole), "{most}");
         }
         assert_eq!(split(&bytes, bytes.len()).expect("OTLP").len(), 1);
+    }
+
+    #[test]
+    fn a_large_resource_is_not_repeated_for_every_scope() {
+        let mut large = request(1, 2_000, 1);
+        let schema =
+            Resource { entity_refs: vec![EntityRef { schema_url: "x".repeat(10_000), ..EntityRef::default() }], ..Resource::default() };
+        large.resource_spans[0].resource = Some(schema);
+        let bytes = large.encode_to_vec();
+        let pieces = split(&bytes, 50_000).expect("OTLP");
+        assert!(pieces.len() < 10 && pieces.concat().len() < bytes.len() * 2, "{}", pieces.len());
+        assert!(matches!(split(&bytes, 15_000), Err(Refused::TooLarge { .. })));
     }
 
     #[test]

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value::Value as Proto};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, any_value::Value as Proto};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord as ProtoLog, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point,
 };
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as ProtoSpan, Status, span};
 use prost::Message as _;
 use quillon_core::trace::span::{Attributes, LogRecord, Number, Span, Value};
@@ -208,6 +209,26 @@ fn many_tiny_messages_cost_no_more_than_their_bytes() {
     let json = format!(r#"{{"resourceSpans":[{}]}}"#, vec!["{}"; 1_000_000].join(","));
     let refused = decode(Signal::Traces, Encoding::Json, json.as_bytes(), &Limits::default(), now()).expect_err("too many");
     assert!(matches!(refused, Refused::Malformed(_)), "{refused}");
+}
+
+#[test]
+fn many_scopes_share_the_bytes_of_their_resource() {
+    let resource = Some(Resource {
+        attributes: vec![text("large", &"x".repeat(64 * 1024)), text("service.name", "dagger-cli")],
+        ..Resource::default()
+    });
+    let scope = |number: u64| ScopeSpans {
+        spans: vec![ProtoSpan { span_id: (number + 1).to_be_bytes().to_vec(), ..sent(1) }],
+        scope: Some(InstrumentationScope { name: number.to_string(), ..InstrumentationScope::default() }),
+        ..ScopeSpans::default()
+    };
+    let scope_spans = (0..20_000).map(scope).collect();
+    let body = ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }] };
+    let decoded = traces(&body.encode_to_vec(), &Limits::default()).expect("OTLP");
+    assert_eq!(decoded.batches[0].pack(1, 350_000).len(), 1);
+    let spans = read(&decoded);
+    assert_eq!((spans.len(), spans[19_999].scope.name.as_str()), (20_000, "19999"));
+    assert!(spans.iter().all(|span| std::sync::Arc::ptr_eq(&span.resource, &spans[0].resource)));
 }
 
 #[test]

@@ -33,7 +33,7 @@ const bench = (name, figures) => console.log(JSON.stringify({ bench: `trace-page
 
 async function open(trace, suffix = "") {
   await person.open(fixture.add(trace) + suffix);
-  await page.locator("#trace[data-loaded]").waitFor({ timeout: 60_000 });
+  await page.locator("#trace [data-loaded]").waitFor({ timeout: 60_000 });
 }
 
 /** Milliseconds from the navigation to the page's own marks. */

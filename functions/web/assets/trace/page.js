@@ -64,7 +64,7 @@ export class TracePage {
       button.addEventListener("click", () => act(button.getAttribute("aria-pressed") !== "true", button));
       return button;
     };
-    this.progress = h("p", { class: "tr-progress", role: "status" });
+    this.progress = h("p", { class: "tr-progress" });
     this.meter = h("progress", { class: "tr-meter", max: "1", "aria-label": "Spans read", hidden: true });
     this.problem = h("p", { class: "tr-problem", role: "alert", hidden: true });
     this.followButton = toggle("Follow", "Keep the end in sight while it runs", (isOn) => this.follow(isOn));
@@ -136,7 +136,7 @@ export class TracePage {
     if (isComplete && this.feed.isComplete && !this.isLoaded) {
       this.isLoaded = true;
       performance.mark("quillon-all-rows");
-      this.mount.dataset.loaded = "1";
+      this.element.dataset.loaded = "1";
     }
     this.#recall();
     this.#openFirst();

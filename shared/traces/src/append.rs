@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use quillon_core::attempt::later;
 use quillon_core::trace::TraceId;
 use quillon_core::trace::card::{Card, Claim, Headline};
+use quillon_core::trace::outline::MAX_SPANS;
 use quillon_otlp::{Batch, Signal};
 use quillon_store::{ChunkKind, Reserve, Reserved, StoredChunk, Written};
 
@@ -78,6 +79,11 @@ impl Traces {
             Reserved::Deleted => return Ok(Appended::Deleted),
             Reserved::Full => return Ok(Appended::Full),
         };
+        // What no outline takes in need not be stored; the numbers stay empty, which means nothing.
+        let has_all = head.seal.as_ref().is_some_and(|pointer| pointer.spans >= MAX_SPANS as u64);
+        if batch.signal == Signal::Traces && has_all {
+            return Ok(Appended::Full);
+        }
         let kind = match batch.signal {
             Signal::Traces => ChunkKind::Spans,
             Signal::Logs => ChunkKind::Logs,

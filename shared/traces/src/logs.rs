@@ -4,7 +4,7 @@ use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 
 use quillon_core::trace::SpanId;
-use quillon_core::trace::outline::NO_SEGMENT;
+use quillon_core::trace::outline::{NO_SEGMENT, Stray};
 use quillon_core::trace::span::LogRecord;
 
 use crate::error::{Error, Result};
@@ -85,8 +85,10 @@ impl Selection {
         };
         let outline = &snapshot.outline;
         let Some(row) = outline.row(span) else {
-            // Its records may be there all the same, but nobody has counted them.
-            return Self { wanted: Wanted::Of(HashSet::from([span])), first: 0, last: NO_SEGMENT, total: 0 };
+            // Its records may have come before it.
+            let stray = outline.strays().into_iter().find(|stray| stray.span == span).unwrap_or(Stray::new(span));
+            let (first, last) = if stray.logs > 0 { (stray.log_first, stray.log_last) } else { (NO_SEGMENT, 0) };
+            return Self { wanted: Wanted::Of(HashSet::from([span])), first, last, total: u64::from(stray.logs) };
         };
         let rows = if descendants { snapshot.tree.subtree(row) } else { vec![row] };
         let with_logs = rows.iter().map(|row| &outline.rows[*row as usize]).filter(|row| row.logs > 0);

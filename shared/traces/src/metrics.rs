@@ -30,8 +30,12 @@ impl Traces {
     }
 
     async fn metrics_now(&self, snapshot: &Snapshot, span: SpanId) -> Result<Vec<MetricPoint>> {
-        let row = snapshot.outline.row(span).map(|row| &snapshot.outline.rows[row as usize]);
-        if row.is_some_and(|row| !row.flags.contains(Flags::METRICS)) {
+        let outline = &snapshot.outline;
+        let has_some = match outline.row(span) {
+            Some(row) => outline.rows[row as usize].flags.contains(Flags::METRICS),
+            None => outline.strays().iter().any(|stray| stray.span == span && stray.has_metrics),
+        };
+        if !has_some {
             return Ok(vec![]);
         }
         let mut found = Vec::new();

@@ -116,12 +116,10 @@ impl Traces {
                 from = from.max(chunk.seq);
                 match growing.take_in(chunk, now.as_millisecond()) {
                     Ok(None) => {}
-                    Ok(Some(source)) => {
-                        let source = source?;
-                        if keeps {
-                            self.keep(SourceKey::Chunk(of, chunk.seq), &source);
-                        }
-                    }
+                    Ok(Some(Ok(source))) if keeps => self.keep(SourceKey::Chunk(of, chunk.seq), &source),
+                    Ok(Some(Ok(_))) => {}
+                    // The rest of the trace is still worth reading; the sealer stops at it, so nothing is lost silently.
+                    Ok(Some(Err(error))) => tracing::error!(trace.id = %of.1, "chunk {} of trace {} is left out: {error}", chunk.seq, of.1),
                     Err(_) => return self.still_there(of, growing, head).await,
                 }
             }

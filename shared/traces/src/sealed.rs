@@ -9,6 +9,8 @@ mod logs;
 mod metrics;
 mod origin;
 mod outline;
+#[cfg(test)]
+mod properties;
 mod spans;
 mod summary;
 mod value;

@@ -82,6 +82,8 @@ try {
     const box = page.locator(".tr-box");
     await box.getByRole("button", { name: "Details" }).click();
     await box.getByText('["go", "test", "./...", "-count=1", "-race", "-timeout=10m"]').waitFor();
+    await box.getByText("dagger-engine").waitFor();
+    await box.getByText("3 attributes", { exact: true }).waitFor();
     await person.picture("trace-details");
     await box.getByRole("button", { name: "Metrics" }).click();
     await box.getByRole("img", { name: "memory.current" }).waitFor();

@@ -91,7 +91,7 @@ export class FakeTrace {
       status: { code: flags & FLAG.ERROR ? "error" : "unset", message: this.messages.get(row) ?? "" },
       start: time(start), end: Number.isNaN(end) ? null : time(end),
       attributes: this.attributes.get(row) ?? [["process.pid", 42]],
-      events: this.events?.get(row) ?? [], links: this.links?.get(row) ?? [], scope: "dagger.io/engine",
+      events: this.events?.get(row) ?? [], links: this.links?.get(row) ?? [], scope: { name: "dagger.io/engine", version: "" }, resource: [["service.name", "dagger-engine"]], dropped: { attributes: 3, events: 0, links: 0 },
       cache: flags & FLAG.CACHED ? { outcome: "hit", reason: "the same recipe" } : null, metrics: this.metrics.has(row),
     };
   }

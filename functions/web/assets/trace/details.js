@@ -66,6 +66,9 @@ export function details(span, { stateWord, took, selfTook, go, nameOf, excerpt, 
   if (span.attributes?.length > 0) parts.push(section("Attributes", attributeList(span.attributes)));
   if (span.events?.length > 0) parts.push(section("Events", events(span)));
   if (span.links?.length > 0) parts.push(section("Links", links(span.links, { go, nameOf })));
+  if (span.resource?.length > 0) parts.push(section("Process", attributeList(span.resource)));
+  const dropped = Object.entries(span.dropped ?? {}).filter(([, number]) => number > 0);
+  if (dropped.length > 0) parts.push(section("Left out", h("p", { text: dropped.map(([what, number]) => `${number.toLocaleString("en-US")} ${what}`).join(", ") })));
   return h("div", { class: "tr-details" }, ...parts);
 }
 

@@ -24,8 +24,9 @@ const LONG: SignedDuration = SignedDuration::from_hours(24);
 /// Fewest records that are worth a compaction.
 const LEAST: u64 = 8_192;
 
-/// Of how many sealed records one must be new: so that all compactions together write each record a few times only.
-const SHARE: u64 = 4;
+/// Of how many sealed records one must be new: so that all compactions together write each record a few times only. Less often would
+/// make somebody who opens a large running trace wait for its tail.
+const SHARE: u64 = 2;
 
 /// What to do with a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,8 +123,8 @@ mod tests {
             ("ended and quiet", head(10, 0, None), true, 60, seal(true)),
             ("silent without an end", head(10, 0, None), false, 900, seal(true)),
             ("large", head(8_192, 0, None), false, 1, seal(false)),
-            ("large beside what is sealed", head(25_000, 0, Some((5, false))), false, 1, seal(false)),
-            ("not large beside that", head(24_999, 0, Some((5, false))), false, 1, wait(900)),
+            ("large beside what is sealed", head(50_000, 0, Some((5, false))), false, 1, seal(false)),
+            ("not large beside that", head(49_999, 0, Some((5, false))), false, 1, wait(900)),
             ("a day old", head(10, 86_400, None), false, 86_400, seal(false)),
             ("nothing new since it was over", head(0, 0, Some((10, true))), true, 9_999, Plan::Nothing { look_at: None }),
             ("late telemetry after that", head(5, 100, Some((9, true))), true, 120, wait(160)),

@@ -21,8 +21,11 @@ const MAX_RECORDS: usize = 4_096;
 /// About how many bytes of memory the records of a part take at most.
 const MAX_WEIGHT: usize = 16 << 20;
 
-/// A part of spans with so many is taken over as it is, if all of them still count.
+/// A part of spans with so many is taken over as it is, if nearly all of them still count.
 const FULL: usize = MAX_RECORDS / 2;
+
+/// Of how many spans of such a part one may count no more: it takes room until it is written anew.
+const HOLES: usize = 16;
 
 /// Rows of a part of the outline.
 const ROWS: u32 = 8_192;
@@ -102,13 +105,14 @@ impl<'a> Writer<'a> {
         for number in 0..self.inside.summary.spans.len() {
             let rows = rows.get(starts[number]..starts[number + 1]).unwrap_or_default();
             let bytes = self.old(PartKind::Spans, count(number)).await?;
-            let is_whole = rows.len() >= FULL && rows.iter().all(|row| *row != NO_ROW);
+            let holes = rows.iter().filter(|row| **row == NO_ROW).count();
+            let is_whole = rows.len() >= FULL && holes * HOLES <= rows.len();
             let wants_one = self.wanted.is_some_and(|wanted| rows.contains(&wanted));
             if is_whole && !wants_one {
                 self.flush(&mut batch).await?;
                 let segment = count(self.spans.len());
                 self.put(PartKind::Spans, segment, &bytes).await?;
-                for (index, row) in (0..).zip(rows) {
+                for (index, row) in (0..).zip(rows).filter(|(_, row)| **row != NO_ROW) {
                     self.places[*row as usize] = Some(Place::Sealed { segment, index });
                 }
                 self.spans.push(count(rows.len()));

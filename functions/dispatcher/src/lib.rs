@@ -36,10 +36,10 @@ impl Deps {
             checks: read.required("TABLE_CHECKS"),
         };
         let urls = QueueUrls {
-            events: None,
             dispatch: Some(read.required("QUEUE_DISPATCH_URL")),
             status: Some(read.required("QUEUE_STATUS_URL")),
             offers: Some(read.required("QUEUE_OFFERS_URL")),
+            ..QueueUrls::default()
         };
         read.finish()?;
         let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), tables);

@@ -56,6 +56,7 @@ impl Deps {
             dispatch: Some(read.required("QUEUE_DISPATCH_URL")),
             status: Some(read.required("QUEUE_STATUS_URL")),
             offers: Some(read.required("QUEUE_OFFERS_URL")),
+            ..QueueUrls::default()
         };
         let api_url = read.required("QUILLON_GITHUB_API_URL");
         let web_url = read.required("QUILLON_GITHUB_URL");

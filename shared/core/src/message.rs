@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::hint::Hint;
 use crate::id::{CommitSha, InstallationId, OrgId, RepositoryId};
 use crate::name::Ref;
+use crate::trace::TraceId;
 use crate::trust::Trust;
 
 /// The version that this build writes. Readers refuse others, and ignore fields that they do not know.
@@ -90,6 +91,19 @@ pub enum DispatchMessage {
     Admit {
         /// Which org.
         org: OrgId,
+    },
+}
+
+/// On `seal`, read by the sealer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum SealMessage {
+    /// A trace may be over, large, or deleted.
+    Seal {
+        /// Whose.
+        org: OrgId,
+        /// Which.
+        trace: TraceId,
     },
 }
 

@@ -15,7 +15,7 @@ use crate::id::{
     TraceParent,
 };
 use crate::lane::{KnownRun, Lane, Placement, glob_matches, place};
-use crate::message::{DispatchMessage, Envelope, EventMessage, OfferMessage, StatusMessage, VERSION, decode};
+use crate::message::{DispatchMessage, Envelope, EventMessage, OfferMessage, SealMessage, StatusMessage, VERSION, decode};
 use crate::module::{Discovery, MAX_MODULES, discover};
 use crate::name::{BranchName, CheckName, ModulePath, Ref, RepositoryName, Task, from_key_segment, key_segment};
 use crate::org::{OrgName, RepositorySettings};
@@ -200,6 +200,8 @@ proptest! {
         check(EventMessage::SweepHeads { installation, repository });
         check(DispatchMessage::Admit { org: OrgId::from_parts(number, 7) });
         check(StatusMessage::Report { repository, sha: "a".repeat(40).parse().expect("a sha") });
+        let trace = crate::trace::TraceId::of_bytes(&(u128::from(number) + 1).to_be_bytes()).expect("not zero");
+        check(SealMessage::Seal { org: OrgId::from_parts(number, 7), trace });
         check(OfferMessage::Offer { trust: if trust { Trust::Trusted } else { Trust::Fork } });
     }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
 use quillon_core::id::OrgId;
-use quillon_core::message::{DispatchMessage, Envelope, EventMessage, OfferMessage, StatusMessage, VERSION};
+use quillon_core::message::{DispatchMessage, Envelope, EventMessage, OfferMessage, SealMessage, StatusMessage, VERSION};
 use quillon_core::run::CommitKey;
+use quillon_core::trace::TraceId;
 use quillon_core::trust::Trust;
 use serde::Serialize;
 
@@ -27,6 +28,8 @@ pub struct QueueUrls {
     pub status: Option<String>,
     /// Wakes agents.
     pub offers: Option<String>,
+    /// Read by the sealer.
+    pub seal: Option<String>,
 }
 
 /// Why a hint could not be sent or received. All of it is worth another try, except a queue that was never configured.
@@ -101,6 +104,14 @@ impl Queues {
             send.message_group_id(group).message_deduplication_id(unique)
         })
         .await
+    }
+
+    /// Tells the sealer to look at a trace.
+    ///
+    /// # Errors
+    /// When SQS does not take it.
+    pub async fn send_seal(&self, org: OrgId, trace: TraceId, cause: &str) -> Result<(), Error> {
+        self.send("seal", self.urls.seal.as_ref(), &SealMessage::Seal { org, trace }, cause, |send| send).await
     }
 
     /// Wakes one waiting agent.

@@ -7,23 +7,32 @@ use lambda_http::RequestExt;
 use serde::Serialize;
 use tracing::Instrument;
 
+use crate::Body;
+
 /// Largest body that a Lambda can be handed; the local gateway keeps to it too.
 pub const MAX_BODY: usize = 6 * 1024 * 1024;
 
-/// Serves HTTP events until the sandbox ends.
+/// Serves HTTP events until the sandbox ends; a streamed answer is collected, for it can only be given whole.
 ///
 /// # Errors
 /// When the Lambda runtime cannot be reached.
-pub async fn serve<F, A>(handle: F) -> Result<(), lambda_runtime::Error>
+pub async fn serve<F, A, B>(handle: F) -> Result<(), lambda_runtime::Error>
 where
     F: Fn(Request<Bytes>) -> A,
-    A: Future<Output = Response<Bytes>> + Send,
+    A: Future<Output = Response<B>> + Send,
+    B: Into<Body> + Send,
 {
     lambda_http::run(lambda_http::service_fn(|request: lambda_http::Request| {
         let path = request.raw_http_path().to_owned();
         let span = tracing::info_span!("request", http.method = %request.method(), http.path = %path);
         let response = handle(plain(request));
-        async move { Ok::<_, std::convert::Infallible>(response.await.map(|body| lambda_http::Body::from(body.to_vec()))) }.instrument(span)
+        async move {
+            let (parts, body) = response.await.into_parts();
+            let body: Body = body.into();
+            let body = lambda_http::Body::from(body.whole().await.to_vec());
+            Ok::<_, std::convert::Infallible>(Response::from_parts(parts, body))
+        }
+        .instrument(span)
     }))
     .await
 }

@@ -1,12 +1,16 @@
 //! What every function does alike: settings, the clock, tracing, and the entry points for HTTP and SQS.
 
+mod body;
 mod clock;
+mod credential;
 mod http;
 mod init;
 mod settings;
 mod sqs;
 
+pub use body::Body;
 pub use clock::Clock;
+pub use credential::presented;
 pub use http::{MAX_BODY, bearer, json, serve as serve_http, text};
 pub use init::init;
 pub use settings::{Reader, Settings, SettingsError};

@@ -12,7 +12,7 @@ use quillon::template::{BUNDLED, Function, Parameters, Template};
 use quillon_forge::{AccountKind, Delivery, FileChange, Forge, ForgeConfig, Person, Selection};
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::Clock;
-use quillon_store::{Store, Tables};
+use quillon_store::{Store, Tables, TraceStore};
 use quillon_workflow::Workflow;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -90,6 +90,13 @@ impl Account {
         Store::new(self.cloud.engines().dynamodb_client(), tables)
     }
 
+    /// The table of traces, past every policy.
+    #[must_use]
+    pub fn traces(&self) -> TraceStore {
+        let table = self.cloud.template().table("TracesTable").unwrap_or_else(|| panic!("the template has no table of traces"));
+        TraceStore::new(self.cloud.engines().dynamodb_client(), table.name.clone())
+    }
+
     /// The write path, past every policy.
     #[must_use]
     pub fn workflow(&self) -> Workflow {
@@ -99,6 +106,7 @@ impl Account {
             dispatch: url("DispatchQueue"),
             status: url("StatusQueue"),
             offers: url("OffersQueue"),
+            seal: url("SealQueue"),
         };
         Workflow { store: self.store(), queues: Queues::new(self.cloud.engines().sqs_client(), urls) }
     }

@@ -9,6 +9,8 @@ mod forks;
 mod lifecycle;
 mod merging;
 mod push_to_green;
+mod read_back;
 mod recovery;
 mod supersede;
+mod telemetry;
 mod tidy;

@@ -5,8 +5,10 @@
 
 mod agent;
 mod expect;
+mod telemetry;
 mod world;
 
 pub use agent::{Behaviour, ScriptedAgent};
 pub use quillon_telemetry::Generated;
+pub use telemetry::{Export, Read, run_of, span_id, trace_id};
 pub use world::{Setup, World};

@@ -17,6 +17,7 @@ use quillon_forge::{
     Account, AccountKind, Delivery, FileChange, Forge, ForgeConfig, Installation, NewPull, Person, Pull, Repository, Selection, Sink,
 };
 use quillon_runtime::Clock;
+use quillon_secrets::InstanceKey;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -41,13 +42,17 @@ pub struct Setup {
     pub status_limit: u64,
     /// How often a new pull request's mergeability is not known yet.
     pub mergeable_nulls: u32,
+    /// Kilobytes of telemetry per second and credential.
+    pub ingest_kb_per_s: u32,
+    /// How many seconds answers follow a running trace; 0 where they cannot stream.
+    pub follow_s: u32,
     /// Where the system keeps its state; in memory without one.
     pub storage: Storage,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { run_forks: false, status_limit: 1_000, mergeable_nulls: 0, storage: Storage::Memory }
+        Self { run_forks: false, status_limit: 1_000, mergeable_nulls: 0, ingest_kb_per_s: 4_096, follow_s: 0, storage: Storage::Memory }
     }
 }
 
@@ -305,16 +310,22 @@ async fn open_system(forge: &Forge, clock: &Clock, setup: &Setup) -> System {
         .with_json_text("GithubWebhookSecret", WEBHOOK_SECRET)
         .with("AutoClaim", "true")
         .with("RunForks", setup.run_forks.to_string())
+        .with("IngestKbPerS", setup.ingest_kb_per_s.to_string())
+        .with("FollowS", setup.follow_s.to_string())
         .with("LeaseWaitMs", "0");
     System::open(&parameters, &setup.storage, clock.clone()).await.expect("a system")
 }
 
 async fn operator_key(system: &System) -> String {
+    instance_key(system).await.operator_key().expose().clone()
+}
+
+/// The key that credentials of this instance are derived from.
+pub(crate) async fn instance_key(system: &System) -> InstanceKey {
     let settings = system.settings("Api");
     let arn = settings.reader().required("SESSION_SECRET_ARN");
     let secrets = quillon_secrets::Secrets::new(system.cloud().engines().secrets_client());
-    let key = secrets.instance_key(&arn, Timestamp::UNIX_EPOCH).await.expect("an instance key");
-    key.operator_key().expose().clone()
+    secrets.instance_key(&arn, Timestamp::UNIX_EPOCH).await.expect("an instance key")
 }
 
 impl World {

@@ -1,22 +1,16 @@
 //! Who is calling, and what that caller may see: the only way to an org goes through here.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use jiff::Timestamp;
-use quillon_core::Sensitive;
 use quillon_core::attempt::Attempt;
 use quillon_core::id::{AttemptId, OrgId};
 use quillon_core::org::{Agent, Org, OrgName, Scope, Token};
+use quillon_runtime::presented;
 use quillon_store::Page;
 
 use crate::Deps;
 use crate::error::ApiError;
 use crate::secret;
-
-/// Longest credential that is looked at.
-const MAX_CREDENTIAL: usize = 512;
 
 /// Most orgs that one answer goes through.
 const MAX_ORGS: usize = 200;
@@ -33,22 +27,6 @@ pub enum Caller {
     Operator,
     /// The holder of a token: its org, as far as its scopes go.
     Token(Token),
-}
-
-/// The credential of a request: the user of `Basic` (the stock CLI puts the token there), or what follows `Bearer`.
-pub(crate) fn presented(headers: &HeaderMap) -> Option<Sensitive<String>> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, rest) = value.split_once(' ')?;
-    let rest = rest.trim();
-    let text = if scheme.eq_ignore_ascii_case("basic") {
-        let pair = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
-        pair.split_once(':').map_or(pair.clone(), |(user, _)| user.to_owned())
-    } else if scheme.eq_ignore_ascii_case("bearer") {
-        rest.to_owned()
-    } else {
-        return None;
-    };
-    (!text.is_empty() && text.len() <= MAX_CREDENTIAL).then(|| Sensitive::new(text))
 }
 
 /// Finds out who is calling.
@@ -212,35 +190,9 @@ pub(crate) fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
     use quillon_core::id::TokenId;
 
     use super::*;
-
-    fn headers(value: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, HeaderValue::from_str(value).expect("a header"));
-        headers
-    }
-
-    fn read(value: &str) -> Option<String> {
-        presented(&headers(value)).map(|text| text.expose().clone())
-    }
-
-    #[test]
-    fn the_stock_cli_sends_its_token_as_the_user_of_basic() {
-        let basic = format!("Basic {}", STANDARD.encode("dag_acme_secret:"));
-        assert_eq!(read(&basic), Some("dag_acme_secret".to_owned()));
-        assert_eq!(read("bearer dag_acme_secret"), Some("dag_acme_secret".to_owned()));
-    }
-
-    #[test]
-    fn damaged_credentials_are_none() {
-        let long = format!("Bearer {}", "x".repeat(513));
-        for value in ["", "Bearer", "Bearer ", "Basic !!!", "Basic Og==", "Digest x", "Basic /////w==", &long] {
-            assert_eq!(read(value), None, "{value}");
-        }
-    }
 
     fn holder(scopes: &[Scope]) -> Caller {
         Caller::Token(Token {

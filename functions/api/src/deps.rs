@@ -10,7 +10,8 @@ use quillon_github::{App, AppSlot};
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::{Clock, Settings, SettingsError};
 use quillon_secrets::{InstanceKey, Secrets};
-use quillon_store::{Store, Tables};
+use quillon_store::{Store, Tables, TraceStore};
+use quillon_traces::Traces;
 use quillon_workflow::Workflow;
 
 use crate::error::ApiError;
@@ -19,11 +20,16 @@ use crate::graphql::Forge;
 /// Longest that a request for work is held: below the 30 seconds after which an HTTP API gives up.
 const DEFAULT_LEASE_WAIT_MS: u64 = 15_000;
 
+/// Bytes of traces that are kept in memory between requests: a function has 256 MB.
+const TRACE_CACHE: usize = 64 * 1024 * 1024;
+
 /// Everything that a request needs; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Deps {
     /// The tables.
     pub store: Store,
+    /// Telemetry.
+    pub traces: Traces,
     /// The queues: where agents wait for work.
     pub queues: Queues,
     /// The write path.
@@ -47,6 +53,8 @@ pub struct Options {
     pub forge: Forge,
     /// Longest that a request for work is held.
     pub lease_wait: Duration,
+    /// How long a running trace is followed; zero where an answer has to end by itself.
+    pub follow: Duration,
     /// How often an agent renews its lease, in seconds.
     pub heartbeat_s: u32,
     /// ARN of the secret that keys are derived from.
@@ -64,11 +72,12 @@ impl Deps {
         let mut read = settings.reader();
         let tables =
             Tables { orgs: read.required("TABLE_ORGS"), modules: read.required("TABLE_MODULES"), checks: read.required("TABLE_CHECKS") };
+        let traces = read.required("TABLE_TRACES");
         let urls = QueueUrls {
-            events: None,
             dispatch: Some(read.required("QUEUE_DISPATCH_URL")),
             status: Some(read.required("QUEUE_STATUS_URL")),
             offers: Some(read.required("QUEUE_OFFERS_URL")),
+            ..QueueUrls::default()
         };
         let api_url = read.required("QUILLON_GITHUB_API_URL");
         let github_url = read.required("QUILLON_GITHUB_URL").trim_end_matches('/').to_owned();
@@ -79,15 +88,19 @@ impl Deps {
             github_url: github_url.clone(),
             lease_wait: Duration::from_millis(read.parsed("QUILLON_LEASE_WAIT_MS", DEFAULT_LEASE_WAIT_MS)),
             heartbeat_s: read.parsed("QUILLON_HEARTBEAT_S", heartbeat_s),
+            follow: Duration::from_secs(read.parsed("QUILLON_FOLLOW_S", 0)),
             session_secret_arn: read.required("SESSION_SECRET_ARN"),
             github_app_secret_arn: read.required("GITHUB_APP_SECRET_ARN"),
         };
         read.finish()?;
-        let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), tables);
+        let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
+        let traces = Traces::new(TraceStore::new(dynamodb.clone(), traces), TRACE_CACHE);
+        let store = Store::new(dynamodb, tables);
         let queues = Queues::new(aws_sdk_sqs::Client::new(sdk), urls);
         Ok(Self {
             workflow: Workflow { store: store.clone(), queues: queues.clone() },
             store,
+            traces,
             queues,
             secrets: Secrets::new(aws_sdk_secretsmanager::Client::new(sdk)),
             github: Arc::new(AppSlot::new(api_url, github_url, app_id)),

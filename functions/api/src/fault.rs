@@ -15,6 +15,18 @@ impl From<quillon_store::Error> for ApiError {
     }
 }
 
+impl From<quillon_traces::Error> for ApiError {
+    fn from(error: quillon_traces::Error) -> Self {
+        use quillon_traces::Error;
+        match error {
+            Error::Store(error) => error.into(),
+            Error::Moved | Error::Contended => Self::unavailable(&error),
+            Error::InvalidCursor => Self::BadRequest(error.to_string()),
+            Error::Chunk(_) | Error::Part(_) | Error::NoRow(_) => Self::internal(&error),
+        }
+    }
+}
+
 impl From<quillon_queue::Error> for ApiError {
     fn from(error: quillon_queue::Error) -> Self {
         use quillon_queue::Error;

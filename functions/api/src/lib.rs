@@ -2,7 +2,7 @@
 //!
 //! | path | who | what |
 //! |---|---|---|
-//! | `POST /query` | token of an org, operator | GraphQL ([`graphql`]) |
+//! | `POST /query` | token of an org, operator | GraphQL, subscriptions as events ([`graphql`]) |
 //! | `POST /runner/v1/*` | agents | `quillon_core::protocol` ([`runner`]) |
 //! | `/operator/v1/*` | operator | tokens, agents, settings ([`operator`]) |
 //! | `GET /healthz` | anybody | `ok` |
@@ -19,6 +19,7 @@ mod secret;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use quillon_runtime::Body;
 
 pub use credential::{Caller, OrgAccess};
 pub use deps::{Deps, Options};
@@ -27,18 +28,19 @@ pub use graphql::{Forge, sdl};
 pub use secret::hash as secret_hash;
 
 /// Serves one request. Never fails: what goes wrong is an answer too.
-pub async fn handle(deps: &Deps, request: Request<Bytes>) -> Response<Bytes> {
+pub async fn handle(deps: &Deps, request: Request<Bytes>) -> Response<Body> {
     let request_id = request_id(request.headers());
     match route(deps, &request, &request_id).await {
         Ok(response) => response,
-        Err(error) => error.response(&request_id),
+        Err(error) => error.response(&request_id).map(Body::from),
     }
 }
 
-async fn route(deps: &Deps, request: &Request<Bytes>, request_id: &str) -> Result<Response<Bytes>, ApiError> {
+async fn route(deps: &Deps, request: &Request<Bytes>, request_id: &str) -> Result<Response<Body>, ApiError> {
     let path = request.uri().path();
     if path == "/healthz" {
-        return only(request, &[Method::GET, Method::HEAD], "GET, HEAD").map(|()| quillon_runtime::text(StatusCode::OK, "ok"));
+        return only(request, &[Method::GET, Method::HEAD], "GET, HEAD")
+            .map(|()| quillon_runtime::text(StatusCode::OK, "ok").map(Body::from));
     }
     if path == "/query" {
         only(request, &[Method::POST], "POST")?;
@@ -46,10 +48,10 @@ async fn route(deps: &Deps, request: &Request<Bytes>, request_id: &str) -> Resul
     }
     if let Some(rest) = path.strip_prefix("/runner/v1/") {
         only(request, &[Method::POST], "POST")?;
-        return runner::handle(deps, request, rest).await;
+        return Ok(runner::handle(deps, request, rest).await?.map(Body::from));
     }
     if let Some(rest) = path.strip_prefix("/operator/v1/") {
-        return operator::handle(deps, request, rest).await;
+        return Ok(operator::handle(deps, request, rest).await?.map(Body::from));
     }
     Err(ApiError::NotFound("there is nothing at this path".to_owned()))
 }

@@ -21,6 +21,12 @@ async fn every_event_is_answered() {
             "query-anonymous" => assert_eq!(status, 401, "{name}: {body}"),
             "query-user" => assert_eq!((status, &document()["data"]["user"]["orgs"][0]["name"]), (200, &"acme".into()), "{name}: {body}"),
             "query-org" => assert_eq!((status, &document()["data"]["org"]["name"]), (200, &"acme".into()), "{name}: {body}"),
+            // A stream is given in one piece: it has ended, and what went wrong is in it.
+            "query-spans" => {
+                assert_eq!(status, 200, "{name}: {body}");
+                assert!(body.contains("event: next\ndata: {\"data\":null,\"errors\"") && body.contains("NOT_FOUND"), "{name}: {body}");
+                assert!(body.ends_with("event: complete\ndata: \n\n"), "{name}: {body}");
+            }
             "runner-lease" => {
                 assert_eq!((status, &document()["attempt"]), (200, &load.id.to_string().into()), "{name}: {body}");
                 let leased = account.store().attempt(load.id).await.expect("a table").expect("the attempt");

@@ -10,6 +10,7 @@ use quillon_store::Page;
 use super::error::Failure;
 use super::nodes;
 use super::spelling::{self, Version};
+use super::telemetry::Trace;
 use super::types::{CheckCommit, CheckCommitConnection, Time, WithLines};
 use crate::Deps;
 use crate::credential::{Caller, OrgAccess};
@@ -37,6 +38,16 @@ impl Query {
     async fn org(&self, context: &Context<'_>, #[graphql(desc = "Without regard to case.")] name: String) -> Result<Option<Org>, Failure> {
         let caller = context.data_unchecked::<Caller>();
         Ok(caller.org_named(context.data_unchecked::<Deps>(), &name).await?.map(Org::new))
+    }
+
+    /// What a trace says about its commit and its CI; null when there is none that the caller may see.
+    async fn trace(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "32 hex digits.")] id: ID,
+        #[graphql(desc = "Whose trace it is.")] org: ID,
+    ) -> Result<Option<Trace>, Failure> {
+        Trace::find(context, &org, &id).await
     }
 }
 

@@ -4,10 +4,10 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use quillon_core::attempt::{Attempt, AttemptState};
 use quillon_core::id::{AttemptId, LeaseId};
+use quillon_runtime::presented;
 use quillon_secrets::InstanceKey;
 
 use crate::Deps;
-use crate::credential::presented;
 use crate::error::ApiError;
 
 /// What job tokens are signed for.

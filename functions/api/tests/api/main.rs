@@ -3,9 +3,13 @@
 #![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
 mod credentials;
+mod events;
 mod faults;
 mod graphql;
 mod operator;
+mod otlp;
 mod runner;
 mod schema;
+mod tail;
+mod telemetry;
 mod world;

@@ -57,7 +57,16 @@ impl World {
         Self::with_github(&GithubAt::default()).await
     }
 
+    /// An instance whose answers stream: they follow a running trace for so long.
+    pub(crate) async fn following(seconds: u64) -> Self {
+        Self::with(&GithubAt::default(), seconds).await
+    }
+
     pub(crate) async fn with_github(github: &GithubAt) -> Self {
+        Self::with(github, 0).await
+    }
+
+    async fn with(github: &GithubAt, follow_s: u64) -> Self {
         let start = Timestamp::from_second(1_800_000_000).expect("a time");
         let parameters = Parameters::new()
             .with("PublicUrl", "http://127.0.0.1:8800")
@@ -66,7 +75,8 @@ impl World {
             .with("GithubAppId", "1")
             .with_json_text("GithubAppPrivateKey", &github.key)
             .with("GithubWebhookSecret", "a webhook secret of some length")
-            .with("LeaseWaitMs", "0");
+            .with("LeaseWaitMs", "0")
+            .with("FollowS", follow_s.to_string());
         let template = Template::parse(BUNDLED, &parameters).expect("the template");
         let clock = Clock::manual(start);
         let engines = Engines::open(&Storage::Memory, clock.clone()).expect("the engines");
@@ -100,9 +110,9 @@ impl World {
             request = request.header("content-type", "application/json; charset=utf-8");
         }
         let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
-        let response = handle(&self.deps, request.body(bytes).expect("a request")).await;
-        let text = String::from_utf8_lossy(response.body()).into_owned();
-        (response.status(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        let (parts, body) = handle(&self.deps, request.body(bytes).expect("a request")).await.into_parts();
+        let text = String::from_utf8_lossy(&body.whole().await).into_owned();
+        (parts.status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
     pub(crate) async fn post(&self, path: &str, authorization: &str, body: Value) -> (StatusCode, Value) {
@@ -119,7 +129,7 @@ impl World {
 
     /// A GraphQL request that may fail.
     pub(crate) async fn ask(&self, authorization: &str, document: &str, variables: Value) -> (StatusCode, Value) {
-        let name = document.split_whitespace().nth(1).map(|name| name.trim_matches(['(', '{'])).unwrap_or_default();
+        let name = operation_name(document);
         self.post("/query", authorization, json!({ "operationName": name, "query": document, "variables": variables })).await
     }
 
@@ -277,6 +287,12 @@ impl World {
         });
         self.post("/runner/v1/result", &job_token(grant), body).await
     }
+}
+
+/// The name of the first operation of a document.
+pub(crate) fn operation_name(document: &str) -> &str {
+    let name = document.split_whitespace().nth(1).unwrap_or_default();
+    name.split(['(', '{']).next().unwrap_or_default()
 }
 
 /// The credential of a granted job.

@@ -29,6 +29,9 @@ use crate::template::Parameters;
 /// How long agents may take to give their work back when the instance stops.
 const FAREWELL: Duration = Duration::from_secs(15);
 
+/// How long an answer follows a running trace: a day, longer than any run.
+const FOLLOW_S: u32 = 86_400;
+
 /// What an instance is started with.
 pub(crate) struct Plan {
     pub(crate) common: Common,
@@ -226,7 +229,9 @@ fn parameters(plan: &Plan, forge: Option<&Forge>, url: &Url, webhook_secret: &st
         .with("PublicUrl", plain(url))
         .with("AutoClaim", plan.auto_claim.to_string())
         .with("RunForks", plan.run_forks.to_string())
-        .with("HeartbeatS", plan.heartbeat_s.to_string());
+        .with("HeartbeatS", plan.heartbeat_s.to_string())
+        // Answers stream here: whoever watches a run watches it to its end.
+        .with("FollowS", FOLLOW_S.to_string());
     match (&plan.settings.forge, forge) {
         (ForgeChoice::Github(github), _) => {
             let previous = github.previous_webhook_secret.as_ref().map_or("", |secret| secret.expose().as_str());

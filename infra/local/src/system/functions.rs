@@ -3,7 +3,7 @@
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use quillon_runtime::{Settings, SettingsError, drain};
+use quillon_runtime::{Body, Settings, SettingsError, drain};
 use serde_json::Value;
 
 use super::OpenError;
@@ -20,6 +20,10 @@ pub struct Functions {
     pub dispatcher: quillon_dispatcher::Deps,
     /// Tells GitHub.
     pub reporter: quillon_reporter::Deps,
+    /// Takes telemetry in.
+    pub ingest: quillon_ingest::Deps,
+    /// Makes traces small.
+    pub sealer: quillon_sealer::Deps,
     /// GraphQL, agents, operators.
     pub api: quillon_api::Deps,
     /// Pages.
@@ -41,19 +45,25 @@ impl Functions {
             scheduler: accepted("Scheduler", quillon_scheduler::Deps::new(&settings("Scheduler"), &sdk("Scheduler"), clock.clone()))?,
             dispatcher: accepted("Dispatcher", quillon_dispatcher::Deps::new(&settings("Dispatcher"), &sdk("Dispatcher"), clock.clone()))?,
             reporter: accepted("Reporter", quillon_reporter::Deps::new(&settings("Reporter"), &sdk("Reporter"), clock.clone()))?,
+            ingest: accepted("Ingest", quillon_ingest::Deps::new(&settings("Ingest"), &sdk("Ingest"), clock.clone()))?,
+            sealer: accepted("Sealer", quillon_sealer::Deps::new(&settings("Sealer"), &sdk("Sealer"), clock.clone()))?,
             api: accepted("Api", quillon_api::Deps::new(&settings("Api"), &sdk("Api"), clock.clone()))?,
             web: accepted("Web", quillon_web::Deps::new(&settings("Web"), &sdk("Web"), clock.clone()))?,
         })
     }
 
     /// Invokes a function with an HTTP request.
-    pub async fn http(&self, function: &str, request: Request<Bytes>) -> Response<Bytes> {
+    pub async fn http(&self, function: &str, request: Request<Bytes>) -> Response<Body> {
         // Boxed: the futures of whole functions are large, and every connection would carry the largest.
         match function {
-            "Webhook" => Box::pin(quillon_webhook::handle(&self.webhook, request)).await,
+            "Webhook" => Box::pin(quillon_webhook::handle(&self.webhook, request)).await.map(Body::from),
+            "Ingest" => Box::pin(quillon_ingest::handle(&self.ingest, request)).await.map(Body::from),
             "Api" => Box::pin(quillon_api::handle(&self.api, request)).await,
-            "Web" => Box::pin(quillon_web::handle(&self.web, request)).await,
-            other => quillon_runtime::text(StatusCode::BAD_GATEWAY, &format!("the function `{other}` serves no HTTP in this build")),
+            "Web" => Box::pin(quillon_web::handle(&self.web, request)).await.map(Body::from),
+            other => {
+                let why = format!("the function `{other}` serves no HTTP in this build");
+                quillon_runtime::text(StatusCode::BAD_GATEWAY, &why).map(Body::from)
+            }
         }
     }
 
@@ -66,6 +76,7 @@ impl Functions {
             "Scheduler" => Box::pin(drain(event, &|message| quillon_scheduler::handle(&self.scheduler, message))).await,
             "Dispatcher" => Box::pin(drain(event, &|message| quillon_dispatcher::handle(&self.dispatcher, message))).await,
             "Reporter" => Box::pin(drain(event, &|message| quillon_reporter::handle(&self.reporter, message))).await,
+            "Sealer" => Box::pin(drain(event, &|message| quillon_sealer::handle(&self.sealer, message))).await,
             other => return Err(format!("the function `{other}` reads no queue in this build")),
         })
     }
@@ -79,6 +90,7 @@ impl Functions {
         let name = input["schedule"].as_str().ok_or_else(|| format!("the schedule of `{function}` has no name in its input"))?;
         match function {
             "Scheduler" => Box::pin(quillon_scheduler::on_schedule(&self.scheduler, name)).await.map_err(|failure| failure.to_string()),
+            "Sealer" => Box::pin(quillon_sealer::on_schedule(&self.sealer, name)).await.map_err(|failure| failure.to_string()),
             other => Err(format!("the function `{other}` has no schedules in this build")),
         }
     }

@@ -15,10 +15,12 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
+use futures::StreamExt;
 use quillon_core::name::RepositoryName;
 use quillon_forge::{AccountKind, Forge, ForgeError, Selection};
 use serde::Deserialize;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use url::Url;
 
 use super::{System, stopped};
@@ -75,19 +77,19 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Serves until `stop` becomes true; open requests are answered first.
+    /// Serves until `stop` becomes true; open requests are answered first, and answers that stream end there.
     ///
     /// # Errors
     /// When the listener fails.
-    pub async fn serve(self, listener: TcpListener, stop: tokio::sync::watch::Receiver<bool>) -> std::io::Result<()> {
-        axum::serve(listener, self.router()).with_graceful_shutdown(stopped(stop)).await
+    pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) -> std::io::Result<()> {
+        axum::serve(listener, self.router(stop.clone())).with_graceful_shutdown(stopped(stop)).await
     }
 
-    fn router(self) -> Router {
+    fn router(self, stop: watch::Receiver<bool>) -> Router {
         let mut router = Router::new()
             .nest_service("/control/v1/aws", engines(self.system.cloud().engines().clone(), self.control.clone()))
             .fallback(invoke)
-            .with_state(Arc::clone(&self.system));
+            .with_state((Arc::clone(&self.system), stop));
         if let Some(forge) = &self.forge {
             let control = Router::new().route("/control/v1/repositories", post(adopt)).with_state((forge.clone(), self.control));
             router = router.nest_service("/forge", forge.router()).merge(control);
@@ -149,12 +151,19 @@ async fn make_repository(forge: &Forge, name: &RepositoryName) -> Result<(), For
     forge.create_repository(account.id, name.name(), true).await.map(drop)
 }
 
-async fn invoke(State(system): State<Arc<System>>, request: Request<Body>) -> Result<Response, Infallible> {
+type Invoked = (Arc<System>, watch::Receiver<bool>);
+
+async fn invoke(State((system, stop)): State<Invoked>, request: Request<Body>) -> Result<Response, Infallible> {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, quillon_runtime::MAX_BODY).await else {
         return Ok((StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than 6 MB, which is all that a Lambda takes").into_response());
     };
-    Ok(system.http(axum::http::Request::from_parts(parts, body)).await.map(Body::from))
+    let answer = system.http_streamed(axum::http::Request::from_parts(parts, body)).await;
+    Ok(answer.map(|body| match body {
+        quillon_runtime::Body::Whole(bytes) => Body::from(bytes),
+        // Dropped with the connection. A server that stops waits for its connections, and a tail has no end of its own.
+        quillon_runtime::Body::Stream(pieces) => Body::from_stream(pieces.take_until(Box::pin(stopped(stop))).map(Ok::<_, Infallible>)),
+    }))
 }
 
 #[cfg(test)]

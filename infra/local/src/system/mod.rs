@@ -12,7 +12,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use bytes::Bytes;
 use http::{Request, Response};
 use jiff::SignedDuration;
-use quillon_runtime::{Clock, Settings, SettingsError};
+use quillon_runtime::{Body, Clock, Settings, SettingsError};
 use quillon_store::Store;
 
 pub use functions::Functions;
@@ -88,16 +88,20 @@ impl System {
         Settings::new(self.cloud.environment(function))
     }
 
-    /// Answers a request as the HTTP API of the template would.
+    /// Answers a request as the HTTP API of the template would: with a whole body.
     pub async fn http(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, body) = self.http_streamed(request).await.into_parts();
+        Response::from_parts(parts, body.whole().await)
+    }
+
+    /// Answers a request; a body that streams comes piece by piece, which the HTTP API of the template cannot do.
+    pub async fn http_streamed(&self, request: Request<Bytes>) -> Response<Body> {
         if request.body().len() > quillon_runtime::MAX_BODY {
-            return quillon_runtime::text(
-                http::StatusCode::PAYLOAD_TOO_LARGE,
-                "the request is longer than 6 MB, which is all that a Lambda takes",
-            );
+            let why = "the request is longer than 6 MB, which is all that a Lambda takes";
+            return quillon_runtime::text(http::StatusCode::PAYLOAD_TOO_LARGE, why).map(Body::from);
         }
         let Some(matched) = self.cloud.routes().find(request.method().as_str(), request.uri().path()) else {
-            return quillon_runtime::text(http::StatusCode::NOT_FOUND, "no route of the template matches");
+            return quillon_runtime::text(http::StatusCode::NOT_FOUND, "no route of the template matches").map(Body::from);
         };
         let function = matched.function.to_owned();
         self.functions.http(&function, request).await

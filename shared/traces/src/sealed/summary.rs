@@ -42,9 +42,6 @@ pub(crate) struct Summary {
     /// Batches of logs and metrics that were taken in lately.
     #[prost(message, repeated, tag = "5")]
     pub(crate) receipts: Vec<Receipt>,
-    /// The latest time at which a record was taken in, whether or not it counts, epoch milliseconds.
-    #[prost(int64, tag = "6")]
-    pub(crate) last_received_ms: i64,
 }
 
 impl Summary {

@@ -11,6 +11,8 @@ mod model;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod racing;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod sample;

@@ -323,15 +323,14 @@ impl<'l> Splitter<'l> {
             headline.check_failed();
         }
         if let Some(labels) = &shared.labels {
-            headline.labels(start_ns, labels);
+            headline.labels(seen.start_ns, labels);
         }
+        // A root is told from other commands of its trace by its start: that stays as it was sent, and the card copes with it.
         if seen.is_root
-            && let Ok(mut span) = convert::span_of(copied, now_ms)
+            && let Ok(span) = convert::span_of(copied, now_ms)
+            && let Some(root) = RootSeen::of(&span)
         {
-            (span.start_ns, span.end_ns) = (start_ns, end_ns);
-            if let Some(root) = RootSeen::of(&span) {
-                headline.root(&RootSeen { is_cli: shared.labels.is_some(), ..root });
-            }
+            headline.root(&RootSeen { is_cli: shared.labels.is_some(), ..root });
         }
     }
 

@@ -14,6 +14,9 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as ProtoSpan, Status, span};
 use prost::Message as _;
+use quillon_core::id::OrgId;
+use quillon_core::trace::TraceId;
+use quillon_core::trace::card::{Card, Claim};
 use quillon_core::trace::span::{Attributes, LogRecord, Number, Span, Value};
 use quillon_otlp::{Decoded, Encoding, Limits, Refused, Signal, decode, json, pack_metrics, unpack_logs, unpack_metrics, unpack_spans};
 
@@ -342,16 +345,22 @@ fn json_of_other_writers_is_read() {
 
 #[test]
 fn absurd_clocks_are_kept_but_do_not_reach_the_list() {
-    let list_of = |start: u64, end: u64| {
-        let span = ProtoSpan { start_time_unix_nano: start, end_time_unix_nano: end, ..sent(1) };
+    let seen = |parent: Vec<u8>, time: u64| {
+        let span = ProtoSpan { start_time_unix_nano: time, end_time_unix_nano: time, parent_span_id: parent, ..sent(1) };
         let decoded = traces(&request(vec![span]), &Limits::default()).expect("OTLP");
         (read(&decoded)[0].start_ns, decoded.batches[0].headline.clone())
     };
     let now_ns = u64::try_from(NOW).expect("positive") * 1_000_000_000;
-    let (_, honest) = list_of(now_ns, now_ns);
+    let (_, honest) = seen(vec![9; 8], now_ns);
     for absurd in [1, 900_000_000_000_000_000, now_ns + 2 * 86_400_000_000_000, u64::MAX] {
-        let (kept, headline) = list_of(absurd, absurd);
+        let (kept, headline) = seen(vec![9; 8], absurd);
         assert_eq!((kept, headline), (absurd, honest.clone()));
+        // The start of a root is what it is known by, in every batch alike: the card makes sense of it.
+        let (_, headline) = seen(vec![], absurd);
+        let claim = Claim { org: OrgId::from_parts(1, 1), attempt: None, repository: None };
+        let mut card = Card::new(&claim, TraceId::of_bytes(&[1; 16]).expect("an id"), now());
+        assert!(card.fold(&headline));
+        assert_eq!(card.listed_ms(), now().as_millisecond());
     }
 }
 

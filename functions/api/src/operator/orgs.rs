@@ -1,4 +1,4 @@
-//! Orgs: the list of them, and how much of one runs at once.
+//! Orgs: the list of them, how much of one runs at once, and whether its traces may be public.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -14,12 +14,16 @@ use crate::error::ApiError;
 /// Highest concurrency that can be set.
 const MAX_CONCURRENCY: u32 = 10_000;
 
-/// Changes an org.
+/// Changes an org; what is absent stays as it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeOrg {
     /// Most attempts that run at once.
-    pub concurrency: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Whether traces of CI runs of its public repositories are public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_traces: Option<bool>,
 }
 
 /// A part of the list of orgs.
@@ -39,10 +43,15 @@ pub(super) async fn list(deps: &Deps, request: &Request<Bytes>) -> Result<Respon
 
 pub(super) async fn change(deps: &Deps, request: &Request<Bytes>, name: &str) -> Result<Response<Bytes>, ApiError> {
     let wanted: ChangeOrg = body::json(request, SMALL)?;
-    if !(1..=MAX_CONCURRENCY).contains(&wanted.concurrency) {
+    if wanted.concurrency.is_some_and(|limit| !(1..=MAX_CONCURRENCY).contains(&limit)) {
         return Err(ApiError::Unprocessable(format!("`concurrency` is a number from 1 to {MAX_CONCURRENCY}")));
     }
-    let org = Org { concurrency: wanted.concurrency, ..org_named(deps, name).await? };
+    let known = org_named(deps, name).await?;
+    let org = Org {
+        concurrency: wanted.concurrency.unwrap_or(known.concurrency),
+        public_traces: wanted.public_traces.unwrap_or(known.public_traces),
+        ..known
+    };
     match deps.store.save_org(&org).await? {
         Written::Done => {}
         Written::Lost => return Err(ApiError::Conflict("the org was changed by somebody else: try again".to_owned())),

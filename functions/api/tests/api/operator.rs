@@ -116,6 +116,10 @@ async fn orgs_are_listed_in_pages_and_their_concurrency_is_set() {
 
     let (status, org) = put(&world, "/operator/v1/orgs/acme", json!({ "concurrency": 3 })).await;
     assert_eq!((status, &org["concurrency"]), (StatusCode::OK, &json!(3)));
+    let (_, org) = put(&world, "/operator/v1/orgs/acme", json!({ "public_traces": false })).await;
+    assert_eq!((&org["concurrency"], &org["public_traces"]), (&json!(3), &json!(false)), "what is not named stays");
+    let (_, org) = put(&world, "/operator/v1/orgs/acme", json!({ "concurrency": 4 })).await;
+    assert_eq!((&org["concurrency"], &org["public_traces"]), (&json!(4), &json!(false)), "what is not named stays");
     assert_eq!(put(&world, "/operator/v1/orgs/acme", json!({ "concurrency": 0 })).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(put(&world, "/operator/v1/orgs/nobody", json!({ "concurrency": 3 })).await.0, StatusCode::NOT_FOUND);
 }

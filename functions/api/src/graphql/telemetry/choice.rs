@@ -1,5 +1,7 @@
 //! Which spans of a trace an answer holds.
 
+use std::collections::HashSet;
+
 use async_graphql::ID;
 use jiff::Timestamp;
 use quillon_core::trace::SpanId;
@@ -27,10 +29,10 @@ pub(super) struct Wanted {
     pub(super) after: Option<Timestamp>,
 }
 
-/// The rows of an answer, by start.
+/// The rows of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Choice {
-    /// Row numbers.
+    /// Row numbers, each once: by start, or what matters most first, for an answer may have to be cut.
     pub(super) rows: Vec<u32>,
     /// Whether the trace has spans that were not chosen.
     pub(super) is_partial: bool,
@@ -38,22 +40,33 @@ pub(super) struct Choice {
 
 /// Chooses. Times narrow the choice but do not make it partial: what they leave out is known already, or not wanted.
 pub(super) fn choose(outline: &Outline, tree: &Tree, wanted: &Wanted) -> Choice {
-    let is_whole = wanted.is_from_roots && !wanted.is_incremental;
-    let mut rows: Vec<u32> = if is_whole {
-        (0..u32::try_from(outline.len()).unwrap_or(u32::MAX)).collect()
-    } else {
-        let mut rows = if wanted.is_from_roots { insight::priority(outline, tree, MAX_PRIORITY) } else { vec![] };
-        let known = wanted.listen.iter().filter_map(|span| outline.row(*span));
-        rows.extend(known.flat_map(|row| tree.subtree(row)));
-        rows
-    };
-    rows.sort_unstable();
-    rows.dedup();
+    let mut rows = if wanted.is_from_roots && !wanted.is_incremental { outline.order() } else { chosen(outline, tree, wanted) };
     let is_partial = rows.len() < outline.len();
     let newest_ms = outline.last_received_ms().unwrap_or_default();
-    rows.retain(|number| row(outline, *number).is_some_and(|row| is_in_time(row, updated_ms(outline, *number, row, newest_ms), wanted)));
-    rows.sort_by_key(|number| row(outline, *number).map(|row| (row.start_ns, row.id)));
+    let is_wanted = |number: u32, row: &Row| is_in_time(row, updated_ms(outline, number, row, newest_ms), wanted);
+    rows.retain(|number| row(outline, *number).is_some_and(|row| is_wanted(*number, row)));
     Choice { rows, is_partial }
+}
+
+/// What matters most from the roots on, and the subtrees that are asked for.
+fn chosen(outline: &Outline, tree: &Tree, wanted: &Wanted) -> Vec<u32> {
+    let mut rows = if wanted.is_from_roots { insight::priority(outline, tree, MAX_PRIORITY) } else { vec![] };
+    let mut chosen: HashSet<u32> = rows.iter().copied().collect();
+    // A subtree within another is walked once, however many of its spans are named.
+    let mut walked = HashSet::new();
+    for top in wanted.listen.iter().filter_map(|span| outline.row(*span)) {
+        let mut left = vec![top];
+        while let Some(number) = left.pop() {
+            if !walked.insert(number) {
+                continue;
+            }
+            if chosen.insert(number) {
+                rows.push(number);
+            }
+            left.extend(tree.children(number).iter().rev());
+        }
+    }
+    rows
 }
 
 /// A row by its number.

@@ -24,7 +24,7 @@ pub(crate) enum Command {
     /// How a repository wants to be treated.
     #[command(subcommand)]
     Repository(Repository),
-    /// Limits of an org.
+    /// Limits of an org, and who may read its traces.
     #[command(subcommand)]
     Org(Org),
     /// Print a new link that signs a browser in as the operator.
@@ -47,6 +47,9 @@ pub(crate) enum Token {
         /// Days until it expires; without it, it does not.
         #[arg(long, value_name = "DAYS")]
         expires_in_days: Option<u32>,
+        /// What it may do: `telemetry:write`, `checks:read`, `checks:rerun`; repeat it for several, without it all of them.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
         #[command(flatten)]
         data: DataDirectory,
     },
@@ -128,6 +131,16 @@ pub(crate) enum Org {
         #[command(flatten)]
         data: DataDirectory,
     },
+    /// Say whether traces of CI runs of an org's public repositories are public.
+    PublicTraces {
+        /// Name of the org.
+        org: OrgName,
+        /// `true` or `false`.
+        #[arg(action = clap::ArgAction::Set)]
+        allowed: bool,
+        #[command(flatten)]
+        data: DataDirectory,
+    },
 }
 
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -135,9 +148,12 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(command) => token(command).await?,
         Command::Agent(command) => agent(command).await?,
         Command::Repository(command) => repository(command).await?,
-        Command::Org(Org::Concurrency { org, limit, data }) => {
-            let answer = client(&data)?.operator(Method::PUT, &format!("orgs/{org}"), Some(&json!({ "concurrency": limit }))).await?;
-            print(&answer)?;
+        Command::Org(command) => {
+            let (org, change, data) = match command {
+                Org::Concurrency { org, limit, data } => (org, json!({ "concurrency": limit }), data),
+                Org::PublicTraces { org, allowed, data } => (org, json!({ "public_traces": allowed }), data),
+            };
+            print(&client(&data)?.operator(Method::PUT, &format!("orgs/{org}"), Some(&change)).await?)?;
         }
         Command::SignIn { data } => {
             let contact = Data::contact(&data.data)?;
@@ -149,10 +165,13 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 async fn token(command: Token) -> anyhow::Result<()> {
     match command {
-        Token::Create { org, name, expires_in_days, data } => {
+        Token::Create { org, name, expires_in_days, scopes, data } => {
             let mut body = json!({ "org": org, "name": name });
             if let Some(days) = expires_in_days {
                 body["expires_in_days"] = days.into();
+            }
+            if !scopes.is_empty() {
+                body["scopes"] = scopes.into();
             }
             let answer = client(&data)?.operator(Method::POST, "tokens", Some(&body)).await?;
             // Alone on stdout, so that a script can take it.

@@ -33,6 +33,11 @@ function patch(old, fresh) {
     if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
     return;
   }
+  // What another script has built is its own; it only hears what the server says about it.
+  if (old.hasAttribute("data-client")) {
+    for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    return;
+  }
   patchAttributes(old, fresh);
   // Lists of options and what is being typed are left alone while somebody is at them.
   if (old.contains(document.activeElement) && old.matches(".filter")) return;
@@ -205,7 +210,7 @@ document.addEventListener("visibilitychange", () => {
 // Buttons act without a page load, so that the reader stays where they are.
 main.addEventListener("submit", async (event) => {
   const form = event.target;
-  if (!(form instanceof HTMLFormElement) || form.method !== "post") return;
+  if (!(form instanceof HTMLFormElement) || form.method !== "post" || form.hasAttribute("data-plain")) return;
   event.preventDefault();
   const button = event.submitter;
   const body = new URLSearchParams(new FormData(form, button));

@@ -15,6 +15,16 @@ pub enum Flash {
     NothingToRerun,
     /// There was nothing to stop.
     NothingToCancel,
+    /// A trace is public now.
+    TracePublic,
+    /// A trace is private now.
+    TracePrivate,
+    /// The rule says again who may read a trace.
+    TraceByRule,
+    /// Links to a trace open it no more.
+    SharesRevoked,
+    /// A trace is gone.
+    TraceDeleted,
 }
 
 impl Flash {
@@ -28,6 +38,11 @@ impl Flash {
             Self::CancelledRun => "cancel-run".to_owned(),
             Self::NothingToRerun => "nothing-to-rerun".to_owned(),
             Self::NothingToCancel => "nothing-to-cancel".to_owned(),
+            Self::TracePublic => "trace-public".to_owned(),
+            Self::TracePrivate => "trace-private".to_owned(),
+            Self::TraceByRule => "trace-by-rule".to_owned(),
+            Self::SharesRevoked => "shares-revoked".to_owned(),
+            Self::TraceDeleted => "trace-deleted".to_owned(),
         }
     }
 
@@ -40,6 +55,11 @@ impl Flash {
             "cancel-run" => Some(Self::CancelledRun),
             "nothing-to-rerun" => Some(Self::NothingToRerun),
             "nothing-to-cancel" => Some(Self::NothingToCancel),
+            "trace-public" => Some(Self::TracePublic),
+            "trace-private" => Some(Self::TracePrivate),
+            "trace-by-rule" => Some(Self::TraceByRule),
+            "shares-revoked" => Some(Self::SharesRevoked),
+            "trace-deleted" => Some(Self::TraceDeleted),
             _ => {
                 let rerun = code.strip_prefix("rerun-").and_then(count).map(Self::Rerun);
                 rerun.or_else(|| code.strip_prefix("cancel-").and_then(count).map(Self::Cancelled))
@@ -58,6 +78,11 @@ impl Flash {
             Self::CancelledRun => "Everything unfinished of this commit will be stopped.".to_owned(),
             Self::NothingToRerun => "Nothing to rerun: it runs already, or a newer attempt exists.".to_owned(),
             Self::NothingToCancel => "Nothing to cancel: it is over already.".to_owned(),
+            Self::TracePublic => "Everyone may read this trace now.".to_owned(),
+            Self::TracePrivate => "Only members of the organization may read this trace now.".to_owned(),
+            Self::TraceByRule => "The rule says again who may read this trace.".to_owned(),
+            Self::SharesRevoked => "All links to this trace were taken back.".to_owned(),
+            Self::TraceDeleted => "The trace was deleted.".to_owned(),
         }
     }
 }
@@ -76,6 +101,11 @@ mod tests {
             Flash::CancelledRun,
             Flash::NothingToRerun,
             Flash::NothingToCancel,
+            Flash::TracePublic,
+            Flash::TracePrivate,
+            Flash::TraceByRule,
+            Flash::SharesRevoked,
+            Flash::TraceDeleted,
         ] {
             assert_eq!(Flash::of_code(&flash.code()), Some(flash));
         }

@@ -4,6 +4,10 @@ mod action;
 mod checks;
 mod commit;
 mod operator;
+mod partner;
+mod trace;
+mod trace_action;
+mod traces;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -45,6 +49,9 @@ pub(crate) enum Problem {
     /// The write path said no.
     #[error(transparent)]
     Workflow(#[from] quillon_workflow::Error),
+    /// Telemetry cannot be read.
+    #[error(transparent)]
+    Traces(#[from] quillon_traces::Error),
     /// The page did not render.
     #[error("the page does not render")]
     Render(#[from] askama::Error),
@@ -89,10 +96,11 @@ async fn answer(deps: &Deps, request: &Request<Bytes>) -> Response<Bytes> {
     if route == Route::SignIn {
         return operator::sign_in(deps, &key, request.uri().query(), now);
     }
-    let Some(session) = Session::of_request(&key, public, headers, now) else {
+    let session = Session::of_request(&key, public, headers, now);
+    if session.is_none() && !is_open(&route) {
         return respond::notice(StatusCode::UNAUTHORIZED, &Notice::sign_in(), None);
-    };
-    let visit = Visit { deps, key: &key, session: &session, request, now };
+    }
+    let visit = Visit { deps, key: &key, session: session.as_ref(), request, now };
     match visit.follow(route).await {
         Ok(response) => response,
         Err(problem) => visit.explain(&problem),
@@ -115,11 +123,30 @@ fn takes(route: &Route, method: &Method) -> bool {
     }
 }
 
-/// A request of somebody who is signed in.
+/// Whether somebody who is not signed in may ask: a trace may be public, or shared by a link.
+fn is_open(route: &Route) -> bool {
+    match route {
+        Route::Trace(..) => true,
+        Route::Home
+        | Route::Checks(_)
+        | Route::Commit(_)
+        | Route::Act(..)
+        | Route::Traces(_)
+        | Route::TraceSetup(_)
+        | Route::TraceAct(..)
+        | Route::SignIn
+        | Route::SignOut
+        | Route::Asset
+        | Route::Unknown => false,
+    }
+}
+
+/// A request, mostly of somebody who is signed in.
 pub(crate) struct Visit<'a> {
     pub(crate) deps: &'a Deps,
     pub(crate) key: &'a InstanceKey,
-    pub(crate) session: &'a Session,
+    /// None only where [`is_open`] says so.
+    pub(crate) session: Option<&'a Session>,
     pub(crate) request: &'a Request<Bytes>,
     pub(crate) now: Timestamp,
 }
@@ -135,18 +162,27 @@ impl Visit<'_> {
                 action::act(self, &self.org(&org).await?, action, &form).await
             }
             Route::SignOut => operator::sign_out(self),
-            Route::Traces(_) | Route::TraceSetup(_) | Route::Trace(..) | Route::TraceAct(..) => Err(Problem::NotFound),
+            Route::Traces(org) => traces::list(self, &self.org(&org).await?).await,
+            Route::TraceSetup(None) => traces::setup(self, None),
+            Route::TraceSetup(Some(org)) => traces::setup(self, Some(&self.org(&org).await?)),
+            Route::Trace(org, trace, view) => trace::view(self, &self.org(&org).await?, trace, view).await,
+            Route::TraceAct(org, trace, action) => {
+                let form = action::Form::read(self)?;
+                trace_action::act(self, &self.org(&org).await?, trace, action, &form).await
+            }
             Route::SignIn | Route::Asset | Route::Unknown => Err(Problem::NotFound),
         }
     }
 
     fn explain(&self, problem: &Problem) -> Response<Bytes> {
         let (status, notice) = match problem {
+            // The same for whatever is not there and whatever is not theirs to see.
+            Problem::NotFound if self.session.is_none() => (StatusCode::NOT_FOUND, Notice::no_trace()),
             Problem::NotFound => (StatusCode::NOT_FOUND, Notice::not_found()),
             Problem::ForeignForm => (StatusCode::FORBIDDEN, Notice::refused_form()),
             Problem::BadForm(reason) => (StatusCode::BAD_REQUEST, Notice::bad_form(reason)),
             Problem::Refused(reason) => (StatusCode::CONFLICT, Notice::refused(reason)),
-            Problem::Store(_) | Problem::Workflow(_) | Problem::Render(_) => {
+            Problem::Store(_) | Problem::Workflow(_) | Problem::Traces(_) | Problem::Render(_) => {
                 let is_transient = is_transient(problem);
                 let cause = chain(problem);
                 tracing::error!(cause, path = self.request.uri().path(), "a page failed");
@@ -154,7 +190,7 @@ impl Visit<'_> {
                 (status, Notice::broken(is_transient))
             }
         };
-        respond::notice(status, &notice, Some(self.form_token()))
+        respond::notice(status, &notice, self.form_token())
     }
 
     /// The org of that name.
@@ -166,8 +202,14 @@ impl Visit<'_> {
         self.request.headers()
     }
 
-    pub(crate) fn form_token(&self) -> String {
-        self.session.form_token(self.key)
+    /// The token of this session's forms; none where nobody is signed in.
+    pub(crate) fn form_token(&self) -> Option<String> {
+        self.session.map(|session| session.form_token(self.key))
+    }
+
+    /// A value of the query.
+    pub(crate) fn parameter(&self, wanted: &str) -> Option<String> {
+        self.query().into_iter().find(|(name, _)| name == wanted).map(|(_, value)| value)
     }
 
     /// The pairs of the query.
@@ -181,18 +223,36 @@ impl Visit<'_> {
         let kept = self.query().into_iter().filter(|(name, _)| name != "fragment" && name != "done");
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
         let back = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-        Forms::new(&self.deps.site.paths(&org.name), self.form_token(), back)
+        Forms::new(&self.deps.site.paths(&org.name), self.form_token().unwrap_or_default(), back)
+    }
+
+    /// Sends a page of an org without the tree of a trace.
+    pub(crate) fn show(&self, org: &Org, title: String, refresh: frame::Refresh, main: String) -> Result<Response<Bytes>, Problem> {
+        self.show_page(org, title, refresh, false, main)
     }
 
     /// Sends a page of an org.
-    pub(crate) fn show(&self, org: &Org, title: String, refresh: frame::Refresh, main: String) -> Result<Response<Bytes>, Problem> {
+    pub(crate) fn show_page(
+        &self,
+        org: &Org,
+        title: String,
+        refresh: frame::Refresh,
+        has_trace: bool,
+        main: String,
+    ) -> Result<Response<Bytes>, Problem> {
+        let paths = self.deps.site.paths(&org.name);
+        let is_of_traces = self.request.uri().path().split('/').nth(2) == Some("traces");
+        let section = if is_of_traces { frame::Section::Traces } else { frame::Section::Checks };
+        let in_frame = frame::Org { name: org.name.to_string(), checks_href: paths.checks(), traces_href: paths.traces(), section };
         let query = self.query();
         let flash = query.iter().find(|(name, _)| name == "done").and_then(|(_, code)| Flash::of_code(code));
         let page = respond::Page {
             title,
-            org: Some(frame::Org { name: org.name.to_string(), checks_href: self.deps.site.paths(&org.name).checks() }),
-            csrf: Some(self.form_token()),
+            // Its sections are closed to those who are not signed in.
+            org: self.session.map(|_| in_frame),
+            csrf: self.form_token(),
             refresh,
+            has_trace,
             flash,
             main,
         };
@@ -216,6 +276,7 @@ fn is_transient(problem: &Problem) -> bool {
         Problem::Store(error) => error.is_retryable(),
         // All of it is worth another try.
         Problem::Workflow(_) => true,
+        Problem::Traces(error) => error.is_retryable(),
         Problem::NotFound | Problem::ForeignForm | Problem::BadForm(_) | Problem::Refused(_) | Problem::Render(_) => false,
     }
 }

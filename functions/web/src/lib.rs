@@ -14,12 +14,14 @@ pub mod page;
 mod respond;
 pub mod route;
 pub mod session;
+pub mod wire;
 
 use aws_config::SdkConfig;
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::{Clock, Settings, SettingsError};
 use quillon_secrets::Secrets;
-use quillon_store::{Store, Tables};
+use quillon_store::{Store, Tables, TraceStore};
+use quillon_traces::Traces;
 use quillon_workflow::Workflow;
 use url::Url;
 
@@ -27,11 +29,16 @@ pub use handler::handle;
 
 use link::Site;
 
+/// Memory for what was read of traces, in bytes: a trace of a million spans takes about 150 MB, and a function has 512 MB.
+const CACHE_BYTES: usize = 192 << 20;
+
 /// What the pages work with.
 #[derive(Debug)]
 pub struct Deps {
     /// Where the truth is.
     pub store: Store,
+    /// Telemetry.
+    pub traces: Traces,
     /// Reruns and cancellations.
     pub workflow: Workflow,
     /// Instance secrets.
@@ -57,11 +64,12 @@ impl Deps {
             modules: String::new(),
             checks: read.required("TABLE_CHECKS"),
         };
+        let traces = read.required("TABLE_TRACES");
         let urls = QueueUrls {
-            events: None,
             dispatch: Some(read.required("QUEUE_DISPATCH_URL")),
             status: Some(read.required("QUEUE_STATUS_URL")),
             offers: Some(read.required("QUEUE_OFFERS_URL")),
+            ..QueueUrls::default()
         };
         let session_secret_arn = read.required("SESSION_SECRET_ARN");
         let public = web_url(&read.required("QUILLON_PUBLIC_URL"));
@@ -75,11 +83,14 @@ impl Deps {
             return Err(read.finish().err().unwrap_or_else(|| SettingsError(vec![])));
         };
         read.finish()?;
-        let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), tables);
+        let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
+        let store = Store::new(dynamodb.clone(), tables);
+        let traces = Traces::new(TraceStore::new(dynamodb, traces), CACHE_BYTES);
         let queues = Queues::new(aws_sdk_sqs::Client::new(sdk), urls);
         Ok(Self {
             workflow: Workflow { store: store.clone(), queues },
             store,
+            traces,
             secrets: Secrets::new(aws_sdk_secretsmanager::Client::new(sdk)),
             session_secret_arn,
             site: Site { public, forge },

@@ -1,8 +1,15 @@
 //! Responses: one set of strict headers for every page, and `304` where nothing changed.
 
+use std::io::Write as _;
+
 use askama::Template;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LINK, LOCATION,
+    REFERRER_POLICY, SET_COOKIE, VARY,
+};
 use http::{HeaderMap, Response, StatusCode};
 use sha2::{Digest, Sha256};
 
@@ -29,6 +36,8 @@ pub(crate) struct Page {
     pub(crate) csrf: Option<String>,
     /// How often the script asks again.
     pub(crate) refresh: Refresh,
+    /// Whether the page has a place for the tree of a trace.
+    pub(crate) has_trace: bool,
     /// What came of the last action.
     pub(crate) flash: Option<Flash>,
     /// The main part.
@@ -49,7 +58,7 @@ pub(crate) fn page(page: &Page, is_fragment: bool, headers: &HeaderMap) -> Resul
 pub(crate) fn notice(status: StatusCode, notice: &Notice, csrf: Option<String>) -> Response<Bytes> {
     let main = notice.render();
     let title = notice.title.clone();
-    let html = main.and_then(|main| framed(&Page { title, org: None, csrf, refresh: Refresh::Never, flash: None, main }));
+    let html = main.and_then(|main| framed(&Page { title, org: None, csrf, refresh: Refresh::Never, has_trace: false, flash: None, main }));
     match html {
         Ok(html) => html_response(status, html),
         Err(error) => {
@@ -65,6 +74,7 @@ fn framed(page: &Page) -> Result<String, askama::Error> {
         org: page.org.clone(),
         csrf: page.csrf.as_deref(),
         refresh: page.refresh,
+        has_trace: page.has_trace,
         flash: page.flash,
         main: &page.main,
         assets: Assets::all(),
@@ -95,6 +105,59 @@ pub(crate) fn asset(asset: &Asset, headers: &HeaderMap) -> Response<Bytes> {
     };
     put(&mut response, ETAG, &asset.etag);
     put(&mut response, CACHE_CONTROL, "public, max-age=31536000, immutable");
+    response
+}
+
+/// Sends JSON.
+pub(crate) fn json(body: &serde_json::Value) -> Response<Bytes> {
+    let mut response = empty(StatusCode::OK);
+    *response.body_mut() = Bytes::from(body.to_string());
+    put(&mut response, CONTENT_TYPE, "application/json");
+    response
+}
+
+/// Sends bytes, compressed where the browser takes that.
+pub(crate) fn bytes(media_type: &str, body: Vec<u8>, headers: &HeaderMap) -> Response<Bytes> {
+    let mut response = empty(StatusCode::OK);
+    put(&mut response, CONTENT_TYPE, media_type);
+    put(&mut response, VARY, "accept-encoding");
+    let body = if takes_gzip(headers) {
+        match gzip(&body) {
+            Ok(small) => {
+                put(&mut response, CONTENT_ENCODING, "gzip");
+                small
+            }
+            Err(_) => body,
+        }
+    } else {
+        body
+    };
+    *response.body_mut() = Bytes::from(body);
+    response
+}
+
+/// Whether a browser takes gzip: it names it, and not with a weight of zero.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
+}
+
+fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+/// Says where the next part of a long answer is.
+pub(crate) fn with_next(mut response: Response<Bytes>, next: Option<(&str, &str)>) -> Response<Bytes> {
+    if let Some((cursor, path)) = next {
+        put(&mut response, HeaderName::from_static("x-next"), cursor);
+        put(&mut response, LINK, &format!("<{path}>; rel=\"next\""));
+    }
     response
 }
 

@@ -27,7 +27,7 @@ const MAX_FORM: usize = 64 * 1024;
 const MAX_ATTEMPTS: usize = 512;
 
 /// Who does it, as pages and statuses say.
-const ACTOR: &str = "operator";
+pub(super) const ACTOR: &str = "operator";
 
 /// A form of ours.
 pub(super) struct Form {
@@ -45,11 +45,12 @@ impl Form {
             return Err(Problem::BadForm("the form is longer than 64 KB"));
         }
         let form = Self { pairs: form_urlencoded::parse(body).into_owned().collect() };
-        let is_ours = form.value("csrf").is_some_and(|token| visit.session.is_form_token(visit.key, token));
+        let is_ours = |token: &str| visit.session.is_some_and(|session| session.is_form_token(visit.key, token));
+        let is_ours = form.value("csrf").is_some_and(is_ours);
         if is_ours { Ok(form) } else { Err(Problem::ForeignForm) }
     }
 
-    fn value(&self, name: &str) -> Option<&str> {
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
@@ -74,7 +75,7 @@ impl Form {
     }
 
     /// The page to come back to: one of this org's, and nowhere else.
-    fn back(&self, home: &str) -> String {
+    pub(super) fn back(&self, home: &str) -> String {
         let is_ours = |path: &&str| {
             let rest = path.strip_prefix(home);
             path.len() < 4_096

@@ -53,7 +53,7 @@ pub(super) async fn home(visit: &Visit<'_>) -> Result<Response<Bytes>, Problem> 
         let orgs = orgs.items.iter().map(|org| (org.name.to_string(), site.paths(&org.name).checks())).collect();
         ("Organizations".to_owned(), OrgsPage { orgs, more_href }.render()?, Refresh::Never)
     };
-    let page = respond::Page { title, org: None, csrf: Some(visit.form_token()), refresh, flash: None, main };
+    let page = respond::Page { title, org: None, csrf: visit.form_token(), refresh, has_trace: false, flash: None, main };
     let is_fragment = visit.query().iter().any(|(name, value)| name == "fragment" && value == "1");
     Ok(respond::page(&page, is_fragment, visit.headers())?)
 }

@@ -10,11 +10,12 @@ use quillon_core::run::CommitKey;
 
 use super::{Problem, Visit};
 use crate::page::card::Scene;
-use crate::page::check::{CheckPage, Wanted, find};
+use crate::page::check::{CheckPage, CheckTrace, Wanted, find};
 use crate::page::commit::CommitPage;
 use crate::page::frame::Refresh;
 use crate::page::log::Log;
 use crate::page::time::settled;
+use crate::page::trace::detail::on_check_page;
 use crate::route::CommitRoute;
 
 /// The page of a commit, or of the check that the query names.
@@ -66,9 +67,25 @@ async fn one(
     let is_live = !found.attempt.is_terminal();
     let site = &visit.deps.site;
     let scene = Scene { site, paths: &site.paths(&org.name), now: settled(visit.now, is_live) };
-    let page = CheckPage::new(&found, &repository.name, log, visit.forms(org), scene).ok_or(Problem::NotFound)?;
+    let mut page = CheckPage::new(&found, &repository.name, log, visit.forms(org), scene).ok_or(Problem::NotFound)?;
+    page.trace = trace(visit, org, found.attempt, scene).await?;
     let title = format!("{} {} of {}", page.state.word, page.name, repository.name);
-    visit.show(org, title, Refresh::of(is_live), page.render()?)
+    visit.show_page(org, title, Refresh::of(is_live), true, page.render()?)
+}
+
+/// The telemetry of an attempt, if any has come.
+async fn trace(visit: &Visit<'_>, org: &Org, attempt: &Attempt, scene: Scene<'_>) -> Result<Option<CheckTrace>, Problem> {
+    let Ok(trace) = attempt.trace.trace_id.parse() else { return Ok(None) };
+    if attempt.started_at().is_none() {
+        return Ok(None);
+    }
+    let Some(snapshot) = visit.deps.traces.open(org.id, trace, visit.now).await? else { return Ok(None) };
+    let tails = super::trace::tails(visit, &snapshot).await?;
+    let state = snapshot.state(visit.now.as_millisecond());
+    let content = super::trace::content(&snapshot, state, &tails);
+    let span = visit.parameter("span").as_deref().and_then(crate::wire::document::span_id).map(|span| span.to_string());
+    let (mount, failures) = on_check_page(content, scene, span.as_deref());
+    Ok(Some(CheckTrace { href: scene.paths.trace(trace), mount, failures }))
 }
 
 /// What is kept of what an attempt printed.

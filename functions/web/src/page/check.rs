@@ -18,6 +18,7 @@ use super::row::Control;
 use super::state::State;
 use super::text::label;
 use super::time::{Moment, running_for};
+use super::trace::detail::{Failure, Mount};
 
 /// A check's page.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
@@ -51,6 +52,8 @@ pub struct CheckPage {
     pub facts: Vec<Fact>,
     /// What to do.
     pub advice: Vec<Advice>,
+    /// Its telemetry, once some has come.
+    pub trace: Option<CheckTrace>,
     /// What it printed.
     pub log: Log,
     /// What can be done.
@@ -59,6 +62,17 @@ pub struct CheckPage {
     pub forms: Forms,
     /// For `aria-live`.
     pub announcement: String,
+}
+
+/// The trace of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckTrace {
+    /// Its own page.
+    pub href: String,
+    /// The tree.
+    pub mount: Mount,
+    /// What failed.
+    pub failures: Vec<Failure>,
 }
 
 /// An attempt, or a run, to choose.
@@ -216,6 +230,7 @@ impl CheckPage {
             phases: stretches(attempt, scene.now),
             facts: facts(run, attempt, scene),
             advice: of_attempt(run, attempt, scene.now),
+            trace: None,
             log,
             control: if newest.id == attempt.id { Control::of(task, phase, attempt.id) } else { Control::Nothing },
             forms,

@@ -17,6 +17,8 @@ pub struct Frame<'a> {
     pub csrf: Option<&'a str>,
     /// Whether the script keeps the page fresh.
     pub refresh: Refresh,
+    /// Whether the page has a place for the tree of a trace.
+    pub has_trace: bool,
     /// What came of the last action.
     pub flash: Option<Flash>,
     /// The main part, rendered already and escaped there.
@@ -32,6 +34,19 @@ pub struct Org {
     pub name: String,
     /// Its Checks page.
     pub checks_href: String,
+    /// The list of its traces.
+    pub traces_href: String,
+    /// Which of them this page belongs to.
+    pub section: Section,
+}
+
+/// A part of an org's pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Checks.
+    Checks,
+    /// Traces.
+    Traces,
 }
 
 /// How often a page is asked for again.

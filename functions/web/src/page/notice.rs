@@ -31,6 +31,18 @@ impl Notice {
         Self { link: Some(("/".to_owned(), "To the checks".to_owned())), ..Self::new("Not found", &steps) }
     }
 
+    /// 404 for somebody who is not signed in: there is no such trace, or it is not public. Which of the two is not said.
+    #[must_use]
+    pub fn no_trace() -> Self {
+        Self::new(
+            "No such trace",
+            &[
+                "There is no trace here, or it is not public, or the link that you were given has expired or was taken back.",
+                "Do you belong to its organization? Open the sign-in link that `quillon up` printed, then come back.",
+            ],
+        )
+    }
+
     /// 401: nobody is signed in.
     #[must_use]
     pub fn sign_in() -> Self {
@@ -139,4 +151,20 @@ impl From<Advice> for Notice {
     fn from(advice: Advice) -> Self {
         Self { title: advice.title, steps: advice.steps, link: None }
     }
+}
+
+/// A link that opens a trace, shown once.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "trace/share.html")]
+pub struct ShareLink {
+    /// The link.
+    pub link: String,
+    /// How long it opens the trace, in words.
+    pub words: &'static str,
+    /// Until when.
+    pub until: String,
+    /// Whether everyone may read the trace anyway.
+    pub is_public: bool,
+    /// The page of the trace.
+    pub trace_href: String,
 }

@@ -1,9 +1,12 @@
 //! The pages of traces as plain data: the list, one trace, two beside each other, how to send them.
 
+pub mod compare;
+pub mod detail;
 pub mod filter;
 pub mod list;
 pub mod origin;
 pub mod setup;
+pub mod sharing;
 
 use jiff::Timestamp;
 use quillon_core::trace::state::{SpanState, TraceState};

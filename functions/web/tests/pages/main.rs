@@ -6,6 +6,7 @@
 
 mod fixture;
 mod hostile;
+mod traces;
 mod words;
 
 use std::collections::BTreeMap;
@@ -24,15 +25,21 @@ use quillon_web::page::check::{CheckPage, Wanted, find};
 use quillon_web::page::checks::{ChecksPage, Feed};
 use quillon_web::page::commit::CommitPage;
 use quillon_web::page::filter::Filter;
-use quillon_web::page::frame::{Frame, Org, Refresh};
+use quillon_web::page::frame::{Frame, Org, Refresh, Section};
 use quillon_web::page::log::Log;
 use quillon_web::page::notice::{Notice, OrgsPage};
 
 /// The whole page around a main part.
 fn framed(title: &str, main: &impl Template, refresh: Refresh) -> String {
     let main = main.render().expect("renders");
-    let org = Some(Org { name: "acme".to_owned(), checks_href: "/acme/checks".to_owned() });
-    let frame = Frame { title, org, csrf: Some("csrf-token"), refresh, flash: None, main: &main, assets: Assets::all() };
+    in_frame(title, main, refresh, Section::Checks, false)
+}
+
+/// The whole page around a main part of a section.
+fn in_frame(title: &str, main: String, refresh: Refresh, section: Section, has_trace: bool) -> String {
+    let org =
+        Some(Org { name: "acme".to_owned(), checks_href: "/acme/checks".to_owned(), traces_href: "/acme/traces".to_owned(), section });
+    let frame = Frame { title, org, csrf: Some("csrf-token"), refresh, has_trace, flash: None, main: &main, assets: Assets::all() };
     frame.render().expect("renders")
 }
 
@@ -46,9 +53,11 @@ fn golden(name: &str, html: &str) {
         (&assets.live, "live.js"),
         (&assets.keys, "keys.js"),
         (&assets.icon, "quillon.svg"),
+        (&assets.trace_style, "trace.css"),
     ] {
         html = html.replace(&asset.path, &format!("/assets/{plain}"));
     }
+    html = html.replace(assets.trace_script(), "/assets/trace/main.js");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.html"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &html).expect("writes");
@@ -198,8 +207,16 @@ fn notices_share_the_frame() {
         [("not-found", Notice::not_found()), ("sign-in", Notice::sign_in()), ("welcome", Notice::welcome("http://127.0.0.1:8800"))]
     {
         let main = notice.render().expect("renders");
-        let frame =
-            Frame { title: &notice.title, org: None, csrf: None, refresh: Refresh::Never, flash: None, main: &main, assets: Assets::all() };
+        let frame = Frame {
+            title: &notice.title,
+            org: None,
+            csrf: None,
+            refresh: Refresh::Never,
+            has_trace: false,
+            flash: None,
+            main: &main,
+            assets: Assets::all(),
+        };
         golden(name, &frame.render().expect("renders"));
     }
     let orgs = OrgsPage {
@@ -217,6 +234,7 @@ fn what_came_of_an_action_is_said_once_above_the_page() {
         org: None,
         csrf: None,
         refresh: Refresh::Never,
+        has_trace: false,
         flash: Some(Flash::Rerun(3)),
         main: &main,
         assets: Assets::all(),

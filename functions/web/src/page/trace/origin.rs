@@ -3,7 +3,7 @@
 
 use quillon_core::name::{Ref, RepositoryName};
 use quillon_core::trace::card::Card;
-use quillon_core::trace::label::{Ci, Remote, Vendor};
+use quillon_core::trace::label::{Advice, Ci, GIT_REMOTE, Remote, Vendor};
 
 use super::filter::{Source, TraceFilter};
 use crate::link::{Paths, Site};
@@ -61,7 +61,7 @@ impl Origin {
             who: labels.user.as_deref().map(label).filter(|who| !who.is_empty()),
             place: place(card, ci),
             place_href: ci.and_then(|ci| ci.url.as_deref()).and_then(web_link),
-            missing: if remote.is_some() { None } else { labels.missing_git().or(Some(quillon_core::trace::label::GIT_REMOTE)) },
+            missing: if remote.is_some() { None } else { labels.missing_git().or(Some(GIT_REMOTE)) },
         }
     }
 }
@@ -132,25 +132,9 @@ pub fn repository_name(text: &str, forge_host: &str) -> Option<RepositoryName> {
 /// What brings git metadata into the traces of a CI system, or of a person's machine.
 #[must_use]
 pub fn advice(vendor: Option<Vendor>) -> Step {
-    step(match vendor {
-        None => "On your machine: run `dagger` inside of a git repository that has a remote named `origin`: `git remote -v` shows it.",
-        Some(Vendor::GitHub) => {
-            "GitHub Actions: the step `actions/checkout` comes before the one that runs `dagger`, in the same directory."
-        }
-        Some(Vendor::GitLab) => {
-            "GitLab CI: the job needs its clone: `GIT_STRATEGY` must not be `none`, and `dagger` runs in `$CI_PROJECT_DIR`."
-        }
-        Some(Vendor::CircleCi) => "CircleCI: the step `checkout` comes before the one that runs `dagger`, in the same directory.",
-        Some(Vendor::Jenkins) => {
-            "Jenkins: `checkout scm` comes before `dagger`; a pipeline with `skipDefaultCheckout` has no clone of its own accord."
-        }
-        Some(Vendor::Argo) => {
-            "Argo Workflows: give the step the repository as a `git` artifact and run `dagger` in it; an archive has no `.git`."
-        }
-        Some(Vendor::Buildkite | Vendor::Azure | Vendor::TeamCity | Vendor::Harness | Vendor::Other) => {
-            "CI: run `dagger` inside of a clone with its `.git` directory and a remote named `origin`; an exported archive has none."
-        }
-    })
+    let advice = Advice::of(vendor, GIT_REMOTE);
+    let place = vendor.map_or("Your machine", Vendor::name);
+    step(&format!("{place}: {}; {}.", advice.cause, advice.fix))
 }
 
 #[cfg(test)]

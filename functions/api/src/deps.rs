@@ -13,6 +13,7 @@ use quillon_secrets::{InstanceKey, Secrets};
 use quillon_store::{Store, Tables, TraceStore};
 use quillon_traces::Traces;
 use quillon_workflow::Workflow;
+use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
 use crate::graphql::Forge;
@@ -23,6 +24,9 @@ const DEFAULT_LEASE_WAIT_MS: u64 = 15_000;
 /// Bytes of traces that are kept in memory between requests: a function has 256 MB.
 const TRACE_CACHE: usize = 64 * 1024 * 1024;
 
+/// Most answers that follow a trace at one time; whoever comes later gets a snapshot.
+const MAX_TAILS: usize = 256;
+
 /// Everything that a request needs; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Deps {
@@ -30,6 +34,8 @@ pub struct Deps {
     pub store: Store,
     /// Telemetry.
     pub traces: Traces,
+    /// The right to follow a trace.
+    pub tails: Arc<Semaphore>,
     /// The queues: where agents wait for work.
     pub queues: Queues,
     /// The write path.
@@ -101,6 +107,7 @@ impl Deps {
             workflow: Workflow { store: store.clone(), queues: queues.clone() },
             store,
             traces,
+            tails: Arc::new(Semaphore::new(MAX_TAILS)),
             queues,
             secrets: Secrets::new(aws_sdk_secretsmanager::Client::new(sdk)),
             github: Arc::new(AppSlot::new(api_url, github_url, app_id)),

@@ -1,5 +1,6 @@
 //! Telemetry of a made-up `dagger` command, put where ingest puts it.
 
+use quillon_core::attempt::Attempt;
 use quillon_core::id::OrgId;
 use quillon_core::trace::card::Claim;
 use quillon_otlp::{Encoding, Limits, Signal};
@@ -65,6 +66,11 @@ pub(crate) fn nanoseconds(seconds: u64) -> String {
     ((1_800_000_000 + seconds) * 1_000_000_000 + 7).to_string()
 }
 
+/// A sender that has a token of an org, and no more.
+fn by_token(org: OrgId) -> Claim {
+    Claim { org, attempt: None, repository: None }
+}
+
 impl World {
     /// Takes spans in, as those of a CLI in a working directory of `acme/hello`.
     pub(crate) async fn take_spans(&self, org: OrgId, spans: &[SpanText]) {
@@ -75,7 +81,14 @@ impl World {
         let scope = json!({ "name": "dagger.io/cli", "version": "v1" });
         let body =
             json!({ "resourceSpans": [{ "resource": { "attributes": labels }, "scopeSpans": [{ "scope": scope, "spans": spans }] }] });
-        self.take(org, Signal::Traces, &body).await;
+        self.take(&by_token(org), Signal::Traces, &body).await;
+    }
+
+    /// Takes a span in that the agent of an attempt sends.
+    pub(crate) async fn take_span_of(&self, attempt: &Attempt, span: &SpanText) {
+        let body = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span.0] }] }] });
+        let claim = Claim { org: attempt.org, attempt: Some(attempt.id), repository: Some(attempt.key.run.commit.repository) };
+        self.take(&claim, Signal::Traces, &body).await;
     }
 
     /// Takes log records in: span, seconds, text.
@@ -93,17 +106,16 @@ impl World {
             record
         };
         let records: Vec<Value> = records.iter().map(record).collect();
-        self.take(org, Signal::Logs, &json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": records }] }] })).await;
+        self.take(&by_token(org), Signal::Logs, &json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": records }] }] })).await;
     }
 
-    async fn take(&self, org: OrgId, signal: Signal, body: &Value) {
+    async fn take(&self, claim: &Claim, signal: Signal, body: &Value) {
         let now = self.clock.now();
         let decoded =
             quillon_otlp::decode(signal, Encoding::Json, body.to_string().as_bytes(), &Limits::default(), now).expect("telemetry");
         assert_eq!(decoded.rejected.count, 0, "{}", decoded.rejected.reason);
-        let claim = Claim { org, attempt: None, repository: None };
         for batch in &decoded.batches {
-            self.deps.traces.append(&claim, batch, now).await.expect("a table");
+            self.deps.traces.append(claim, batch, now).await.expect("a table");
         }
     }
 }

@@ -146,3 +146,25 @@ async fn nobody_is_followed_for_ever() {
     assert_eq!(client.next().await, Sent::Complete);
     assert_eq!(world.clock.now_ms(), before);
 }
+
+#[tokio::test]
+async fn whoever_comes_when_too_many_are_followed_gets_a_snapshot() {
+    let world = World::following(3_600).await;
+    let acme = world.org("acme").await;
+    world.take_spans(acme.id, &[span(1, None, "dagger check").running()]).await;
+    let others = world.deps.tails.available_permits();
+    let others = world.deps.tails.try_acquire_many(u32::try_from(others).expect("few")).expect("all of them");
+    let mut client = Client::new(&world, &acme, WHOLE, asked(&acme, json!({}))).await;
+    assert_eq!(client.spans().await, ["dagger check"]);
+    assert!(client.spans().await.is_empty());
+    let before = world.clock.now_ms();
+    assert_eq!((client.next().await, world.clock.now_ms()), (Sent::Complete, before));
+    drop((client, others));
+    // The right comes back with the end of a stream.
+    let free = world.deps.tails.available_permits();
+    let mut client = Client::new(&world, &acme, WHOLE, asked(&acme, json!({}))).await;
+    assert_eq!(client.spans().await, ["dagger check"]);
+    assert_eq!(world.deps.tails.available_permits(), free - 1);
+    drop(client);
+    assert_eq!(world.deps.tails.available_permits(), free, "a client that is gone holds nothing");
+}

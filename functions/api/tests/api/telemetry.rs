@@ -1,11 +1,12 @@
 //! Telemetry read back with the documents of the stock CLI.
 
 use http::StatusCode;
+use quillon_core::trust::Trust;
 use serde_json::{Value, json};
 
 use crate::events::Sent;
 use crate::otlp::{SpanText, TRACE, nanoseconds, span, span_id};
-use crate::world::{TestOrg, World};
+use crate::world::{TestOrg, World, sha};
 
 const SPANS: &str = include_str!("../documents/GetSpanUpdates.graphql");
 /// What CLIs before 1.0 send, and newer ones that want everything.
@@ -214,6 +215,18 @@ async fn a_trace_names_its_commit() {
     world.take_spans(acme.id, &run()).await;
     let data = world.query(&acme.token, METADATA, variables).await;
     assert_eq!(data, json!({ "trace": { "git": { "ref": "a".repeat(40) }, "ci": null } }));
+}
+
+#[tokio::test]
+async fn the_trace_of_an_attempt_can_be_run_again_here() {
+    let world = World::new().await;
+    let acme = world.org("acme").await;
+    let repository = world.repository(acme.id, 1, "acme/hello").await;
+    let (_, loads) = world.run(acme.id, &repository, &sha('b'), Trust::Trusted, &["."]).await;
+    world.take_span_of(&loads[0], &span(1, None, "load").with("traceId", json!(loads[0].trace.trace_id))).await;
+    let variables = json!({ "org": acme.id.to_string(), "traceID": loads[0].trace.trace_id });
+    let data = world.query(&acme.token, METADATA, variables).await;
+    assert_eq!(data["trace"]["ci"]["isNativeCI"], true, "{data}");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use quillon_core::trace::TraceId;
 use quillon_core::trace::state::TraceState;
 use quillon_runtime::Clock;
 use quillon_traces::{Snapshot, Traces};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Deps;
 use crate::credential::{Caller, OrgAccess, shorten};
@@ -48,6 +49,8 @@ pub(super) struct Reader {
     follows_until: Option<i64>,
     /// How often it was looked at since there was news.
     quiet_looks: u32,
+    /// Given back when nobody reads any more.
+    _tail: Option<OwnedSemaphorePermit>,
 }
 
 impl Reader {
@@ -70,10 +73,14 @@ impl Reader {
         };
         let snapshot = snapshot.ok_or_else(unknown)?;
         let follow_ms = i64::try_from(deps.options.follow.as_millis()).unwrap_or(i64::MAX);
-        let follows_until = (follow_ms > 0).then(|| now.as_millisecond().saturating_add(follow_ms));
+        let tail = Arc::clone(&deps.tails).try_acquire_owned().ok();
+        // Where too many are followed already, this one is not, but it streams all the same.
+        let until = if tail.is_some() { now.as_millisecond().saturating_add(follow_ms) } else { i64::MIN };
+        let follows_until = (follow_ms > 0).then_some(until);
         let age_ms = now.as_millisecond().saturating_sub(snapshot.head.last_ms);
         let quiet_looks = u32::try_from(age_ms / LOOK_MS).unwrap_or_default();
-        Ok(Self { traces: deps.traces.clone(), clock: deps.clock.clone(), access, snapshot, follows_until, quiet_looks })
+        let (traces, clock) = (deps.traces.clone(), deps.clock.clone());
+        Ok(Self { traces, clock, access, snapshot, follows_until, quiet_looks, _tail: tail })
     }
 
     /// Whether the answer has to end by itself and to fit in one piece.

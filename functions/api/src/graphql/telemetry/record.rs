@@ -266,8 +266,9 @@ impl LogMessage {
         let body = match record.body {
             Value::Text(text) => text,
             Value::Empty => String::new(),
+            // As JSON: the answer's own type would print itself as GraphQL, with bare names.
             other @ (Value::Bool(_) | Value::Int(_) | Value::Double(_) | Value::Bytes(_) | Value::List(_) | Value::Map(_)) => {
-                json(&other).to_string()
+                json(&other).into_json().unwrap_or_default().to_string()
             }
         };
         Self {
@@ -286,6 +287,8 @@ pub(super) fn time(ns: u64) -> Time {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -312,6 +315,27 @@ mod tests {
                 "bytes": "AP8=", "list": [1, "1"], "map": { "a.b": null }, "twice": 2,
             })
         );
+    }
+
+    #[test]
+    fn a_body_that_is_no_text_is_shown_as_json() {
+        let record = |body| LogRecord {
+            span: None,
+            time_ns: 1,
+            observed_ns: 1,
+            severity: 0,
+            severity_text: String::new(),
+            body,
+            attributes: span::Attributes::default(),
+            dropped_attributes: 0,
+            scope: Arc::default(),
+            resource: Arc::default(),
+        };
+        let shown = |body: Value| LogMessage::new(record(body)).body;
+        let map = Value::Map(span::Attributes(vec![("a b".to_owned(), Value::List(vec![Value::Int(1), Value::Empty]))]));
+        assert_eq!(shown(map), r#"{"a b":[1,null]}"#);
+        assert_eq!(shown(Value::Bytes(vec![0, 255])), r#""AP8=""#);
+        assert_eq!((shown(Value::Text("as it is".to_owned())), shown(Value::Empty)), ("as it is".to_owned(), String::new()));
     }
 
     #[test]

@@ -165,6 +165,7 @@ async fn a_run_streams_through_the_front_door_until_the_server_stops() {
     let variables = json!({ "org": org.to_string(), "trace": trace.to_string(), "root": true });
     let (headers, body) = subscription(&world, SPANS, &variables);
     let request = reqwest::Client::new().post(url.join("query").expect("a url")).headers(headers).body(body);
+    let again = request.try_clone().expect("a request");
     let mut answer = request.send().await.expect("an answer");
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     let mut text = String::new();
@@ -192,6 +193,21 @@ async fn a_run_streams_through_the_front_door_until_the_server_stops() {
         }
     }
     assert_eq!(complete(&text), expected);
+
+    // Whoever goes away is followed no longer.
+    let tails = || world.system.functions().api.tails.available_permits();
+    let one = tails();
+    let mut gone = again.send().await.expect("an answer");
+    gone.chunk().await.expect("a chunk").expect("not the end");
+    assert_eq!(tails(), one - 1);
+    drop(gone);
+    for _ in 0..10_000 {
+        if tails() == one {
+            break;
+        }
+        idle().await;
+    }
+    assert_eq!(tails(), one);
 
     stop.send_replace(true);
     while let Some(chunk) = answer.chunk().await.expect("a clean end") {

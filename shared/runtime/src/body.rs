@@ -48,7 +48,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_is_whole_once_it_has_ended() {
-        let pieces = futures::stream::iter(["one ", "", "two"]).map(Bytes::from_static);
+        let pieces = futures::stream::iter(["one ", "", "two"]).map(Bytes::from);
         assert_eq!(Body::Stream(pieces.boxed()).whole().await, "one two");
         assert_eq!(Body::from(Bytes::from_static(b"one")).whole().await, "one");
     }

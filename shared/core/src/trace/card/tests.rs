@@ -1,3 +1,5 @@
+//! Any order and any repetition of what is said of a trace gives the same card.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::subsequence;

@@ -1,3 +1,5 @@
+//! Pairs of traces and what is said of them, and what must hold of every pair.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

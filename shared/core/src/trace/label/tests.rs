@@ -1,3 +1,5 @@
+//! Labels as the CLI sends them from each CI, and what is advised where they are missing.
+
 use super::*;
 use crate::trace::fixture::SpanBuilder;
 

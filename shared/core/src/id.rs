@@ -62,6 +62,12 @@ macro_rules! ulid_id {
             pub fn derived(created_ms: u64, words: &[&str]) -> Self {
                 Self(Ulid::from_parts(created_ms, u128::from_be_bytes(digest(words))))
             }
+
+            /// The creation time that it was made from, in milliseconds since the epoch.
+            #[must_use]
+            pub fn created_ms(&self) -> u64 {
+                self.0.timestamp_ms()
+            }
         }
 
         impl fmt::Display for $name {

@@ -108,6 +108,7 @@ impl Traces {
             Some(cursor) => Position::parse(cursor)?,
             None => Position { day: filter.day.unwrap_or_else(|| yyyymmdd(tomorrow(today))), skip: 0, after: None },
         };
+        let oldest = oldest(org, today);
         let (mut items, mut seen, mut days) = (Vec::new(), 0, 0);
         loop {
             let request = Page { after: position.after.clone(), limit: BATCH };
@@ -117,11 +118,13 @@ impl Traces {
             };
             seen += found.items.len();
             for view in self.views(found.items.into_iter().skip(position.skip).collect(), now).await? {
-                if items.len() == wanted {
+                let is_wanted = filter.admits(&view, now.as_millisecond());
+                // There is a next page only where there is something to be on it, as far as can be seen from here.
+                if is_wanted && items.len() == wanted {
                     return Ok(Paged { items, next: Some(position.text()) });
                 }
                 position.skip += 1;
-                if filter.admits(&view, now.as_millisecond()) {
+                if is_wanted {
                     items.push(view);
                 }
             }
@@ -129,14 +132,13 @@ impl Traces {
             position.after = found.next;
             if position.after.is_none() {
                 let before = date(position.day).and_then(|day| day.checked_sub(1.day()).ok());
-                let oldest = today.checked_sub(OLDEST_DAYS.days()).ok();
                 match (&filter.repository, before) {
-                    (None, Some(before)) if Some(before) > oldest => position.day = yyyymmdd(before),
+                    (None, Some(before)) if before >= oldest => position.day = yyyymmdd(before),
                     (Some(_), _) | (None, _) => return Ok(Paged { items, next: None }),
                 }
                 days += 1;
             }
-            if items.len() >= wanted || seen >= MAX_CARDS || days >= MAX_DAYS {
+            if seen >= MAX_CARDS || days >= MAX_DAYS {
                 return Ok(Paged { items, next: Some(position.text()) });
             }
         }
@@ -166,6 +168,14 @@ pub(crate) fn state(card: &Card, head: Option<&TraceHead>, now_ms: i64) -> Trace
     }
 }
 
+/// The first day that can have traces of an org: it is not older than what is kept, nor than the org by more than a clock may be off.
+fn oldest(org: OrgId, today: Date) -> Date {
+    let kept = today.checked_sub(OLDEST_DAYS.days()).unwrap_or(Date::MIN);
+    let made = i64::try_from(org.created_ms()).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let made = made.and_then(|at| Offset::UTC.to_datetime(at).date().checked_sub(2.days()).ok());
+    made.map_or(kept, |made| made.max(kept))
+}
+
 fn tomorrow(day: Date) -> Date {
     day.checked_add(1.day()).unwrap_or(day)
 }
@@ -188,6 +198,10 @@ mod tests {
             assert!(Position::parse(text).is_err(), "{text}");
         }
         assert_eq!(date(20_240_229).map(yyyymmdd), Some(20_240_229));
+        let today = Date::constant(2026, 11, 22);
+        let org = |day: &str| OrgId::from_parts(day.parse::<Timestamp>().expect("a time").as_millisecond().cast_unsigned(), 1);
+        assert_eq!(oldest(org("2026-11-20T10:00:00Z"), today), Date::constant(2026, 11, 18));
+        assert_eq!(oldest(org("2020-01-01T10:00:00Z"), today), Date::constant(2025, 10, 17));
         assert_eq!((date(20_230_229), date(0), date(u32::MAX)), (None, None, None));
     }
 }

@@ -49,6 +49,8 @@ async fn lists_go_back_day_by_day_and_filter() {
         let checks = Filter { command: Some("CHECK".to_owned()), ..Filter::default() };
         assert_eq!(names(&traces, &checks, limit, now).await, [all[0], all[2], all[4], all[6]]);
     }
+    let first = traces.list(org(), &Filter::default(), &Page::first(7), at(now)).await.expect("a page");
+    assert_eq!(first.items.len(), 7);
     let nowhere = Filter { repository: Some("-".to_owned()), ..Filter::default() };
     assert!(names(&traces, &nowhere, 10, now).await.is_empty());
     let running = Filter { state: Some(TraceState::Running), ..Filter::default() };

@@ -15,6 +15,7 @@ async fn every_event_is_answered_with_a_page() {
             "checks-page" => (200, "acme/hello"),
             "foreign-host" => (421, "quillon.example"),
             "sign-in-page" => (401, "sign-in"),
+            "private-trace" => (404, "No such trace"),
             _ => panic!("nothing is expected of events/web/{name}.json"),
         };
         assert_eq!(status, expected, "{name}: {page}");

@@ -26,8 +26,8 @@ const TRACES: u32 = 50;
 /// Repositories that the filter offers.
 const OFFERED: u32 = 100;
 
-/// How often a source is looked for before a page is shown as it is.
-const SEARCHES: usize = 4;
+/// How often the newest traces are looked through for those of one source.
+const SEARCHES: usize = 3;
 
 /// How to send traces.
 pub(super) fn setup(visit: &Visit<'_>, org: Option<&Org>) -> Result<Response<Bytes>, Problem> {
@@ -59,9 +59,11 @@ pub(super) async fn list(visit: &Visit<'_>, org: &Org) -> Result<Response<Bytes>
     };
     let site = &visit.deps.site;
     let paths = site.paths(&org.name);
-    let is_first = filter.after.is_none() && !filter.is_set() && found.next.is_none();
-    if is_first && found.cards.is_empty() && problems.is_empty() {
-        let page = SetupPage::new(site.public.as_str(), Some(org.name.as_str()), Some(paths.traces()), true);
+    let is_fresh = filter.after.is_none() && !filter.is_set() && found.cards.is_empty() && problems.is_empty();
+    if is_fresh {
+        let mut page = SetupPage::new(site.public.as_str(), Some(org.name.as_str()), Some(paths.traces()), true);
+        // The newest weeks are empty: what is older is one click away.
+        page.older_href = found.next.map(|next| paths.filtered_traces(&filter.from(Some(next))));
         return visit.show(org, format!("Traces of {}", org.name), Refresh::Idle, page.render()?);
     }
     let offered = visit.deps.store.repositories_of(org.id, &Page::first(OFFERED)).await?.items;
@@ -88,7 +90,8 @@ async fn find(visit: &Visit<'_>, org: &Org, filter: &TraceFilter) -> Result<List
         let fits = |card: &Card| filter.source.is_none_or(|source| source_of(card) == source);
         listed.cards.extend(found.items.into_iter().filter(|view| fits(&view.card)).map(|view| (view.card, view.state)));
         listed.next = found.next;
-        if listed.next.is_none() || listed.cards.len() >= TRACES as usize {
+        // All but the source is looked for by the room of traces itself.
+        if filter.source.is_none() || listed.next.is_none() || listed.cards.len() >= TRACES as usize {
             break;
         }
     }

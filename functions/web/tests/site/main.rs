@@ -2,6 +2,7 @@
 
 mod buttons;
 mod lists;
+mod traces;
 mod world;
 
 use http::{Method, StatusCode};

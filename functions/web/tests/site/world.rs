@@ -36,6 +36,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
+    pub(crate) bytes: Bytes,
 }
 
 impl Answer {
@@ -97,7 +98,7 @@ impl World {
         }
         let response = handle(&self.deps, request.body(Bytes::from(body.to_owned())).expect("a request")).await;
         let (parts, body) = response.into_parts();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(body.to_vec()).expect("UTF-8") }
+        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&body).into_owned(), bytes: body }
     }
 
     /// Signs in by the link that `quillon up` prints.

@@ -184,7 +184,7 @@ impl TracePage {
     pub fn new(content: Content<'_>, reader: Reader, scene: Scene<'_>) -> Self {
         let Content { card, outline, tree, state, .. } = content;
         let now_ms = scene.now.as_millisecond();
-        let page = Page { content, paths: scene.paths, now_ms };
+        let page = Page { content, paths: scene.paths, share: reader.share.as_deref(), now_ms };
         let command = label(card.name());
         let command = if command.is_empty() { "a command that has not said its name yet".to_owned() } else { command };
         let is_running = state == TraceState::Running;
@@ -202,7 +202,7 @@ impl TracePage {
             counts: counts(&content, checks.len(), tests.len()),
             checks: page.leaves(&checks),
             tests: page.leaves(&tests),
-            mount: page.mount(reader.share.as_deref(), reader.span.as_deref()),
+            mount: page.mount(reader.span.as_deref()),
             compare_href: is_member.then(|| scene.paths.trace_view(card.trace, TraceView::Compare)),
             download_href: scene.paths.trace_view(card.trace, TraceView::Download),
             state: state_of(state),
@@ -222,8 +222,8 @@ impl TracePage {
 /// The trace on the page of its check.
 #[must_use]
 pub fn on_check_page(content: Content<'_>, scene: Scene<'_>, span: Option<&str>) -> (Mount, Vec<Failure>) {
-    let page = Page { content, paths: scene.paths, now_ms: scene.now.as_millisecond() };
-    (page.mount(None, span), page.failures().0)
+    let page = Page { content, paths: scene.paths, share: None, now_ms: scene.now.as_millisecond() };
+    (page.mount(span), page.failures().0)
 }
 
 /// The rows whose logs are to be read for a page.
@@ -237,6 +237,8 @@ pub fn failed_rows(outline: &Outline, tree: &Tree) -> Vec<u32> {
 struct Page<'a> {
     content: Content<'a>,
     paths: &'a Paths,
+    /// Goes along with every address, so that who came by a link stays in.
+    share: Option<&'a str>,
     now_ms: i64,
 }
 
@@ -246,9 +248,11 @@ impl Page<'_> {
     }
 
     fn href(&self, row: u32) -> String {
-        match self.content.outline.rows.get(row as usize) {
-            Some(row) => self.paths.span(self.content.card.trace, row.id),
-            None => self.paths.trace(self.content.card.trace),
+        let trace = self.content.card.trace;
+        match (self.content.outline.rows.get(row as usize), self.share) {
+            (Some(row), None) => self.paths.span(trace, row.id),
+            (Some(row), Some(share)) => format!("{}&share={share}", self.paths.span(trace, row.id)),
+            (None, _) => self.paths.trace(trace),
         }
     }
 
@@ -303,7 +307,7 @@ impl Page<'_> {
         (origins.iter().take(MAX_FAILURES).map(failure).collect(), origins.len().saturating_sub(MAX_FAILURES))
     }
 
-    fn mount(&self, share: Option<&str>, span: Option<&str>) -> Mount {
+    fn mount(&self, span: Option<&str>) -> Mount {
         let outline = self.content.outline;
         let rows = self.plain_rows();
         let total = outline.len();
@@ -314,7 +318,7 @@ impl Page<'_> {
         Mount {
             base: self.paths.trace(self.content.card.trace),
             trace: self.content.card.trace.to_string(),
-            share: share.unwrap_or_default().to_owned(),
+            share: self.share.unwrap_or_default().to_owned(),
             is_running: self.content.state == TraceState::Running,
             span: span.unwrap_or_default().to_owned(),
             rows,

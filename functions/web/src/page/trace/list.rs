@@ -247,7 +247,8 @@ fn part_of<'a>(source: Source, rows: impl Iterator<Item = &'a (&'a Card, TraceRo
 
 /// Those of one commit together, in the order of the newest of each.
 fn by_commit(rows: &[&(&Card, TraceRow)]) -> Vec<Group> {
-    let mut groups: Vec<(Option<(String, String)>, Vec<TraceRow>)> = Vec::new();
+    type Commit = (String, String);
+    let mut groups: Vec<(Option<Commit>, Vec<TraceRow>)> = Vec::new();
     for (card, row) in rows {
         let key = card.commit().map(|commit| (card.remote_key(), commit));
         match groups.iter_mut().find(|(known, _)| known.is_some() && *known == key) {
@@ -312,7 +313,7 @@ pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -1,5 +1,6 @@
-//! Where a trace comes from: repository, commit, branch or pull request, CI job, person. Labels are claims of the sender, and
-//! links that they name are followed at the reader's own risk, so they say where they lead.
+//! Where a trace comes from: repository, commit, branch or pull request, CI job, person.
+//!
+//! Labels are claims of the sender. A link that they name is followed at the reader's own risk, and leads to the web or nowhere.
 
 use quillon_core::name::{Ref, RepositoryName};
 use quillon_core::trace::card::Card;

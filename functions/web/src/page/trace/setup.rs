@@ -23,6 +23,8 @@ pub struct SetupPage {
     pub is_empty_list: bool,
     /// The list of traces, where the org is known.
     pub traces_href: Option<String>,
+    /// Where traces may be that are older than those that were looked for.
+    pub older_href: Option<String>,
 }
 
 /// What to do in one place.
@@ -64,6 +66,7 @@ impl SetupPage {
             snippets: snippets(url, name),
             is_empty_list,
             traces_href,
+            older_href: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The built binary of ingest as a process of Lambda, with every event of `events/ingest`.
 
+#![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
+
 use quillon_core::trace::TraceId;
 use quillon_lambda_emulator::{Account, development, events};
 

@@ -1,5 +1,7 @@
 //! The built binary of the sealer as a process of Lambda, with every event of `events/sealer`.
 
+#![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
+
 use jiff::SignedDuration;
 use quillon_core::trace::TraceId;
 use quillon_lambda_emulator::{Account, Answer, development, events};

@@ -84,7 +84,10 @@ async fn trace(visit: &Visit<'_>, org: &Org, attempt: &Attempt, scene: Scene<'_>
     let state = snapshot.state(visit.now.as_millisecond());
     let content = super::trace::content(&snapshot, state, &tails);
     let span = visit.parameter("span").as_deref().and_then(crate::wire::document::span_id).map(|span| span.to_string());
-    let (mount, failures) = on_check_page(content, scene, span.as_deref());
+    let kept = visit.query().into_iter().filter(|(name, _)| !matches!(name.as_str(), "fragment" | "done" | "span"));
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
+    let here = format!("{}?{query}", visit.request.uri().path());
+    let (mount, failures) = on_check_page(content, scene, &here, span.as_deref());
     Ok(Some(CheckTrace { href: scene.paths.trace(trace), mount, failures }))
 }
 

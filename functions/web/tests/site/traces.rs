@@ -338,7 +338,7 @@ async fn the_list_is_filtered_and_its_empty_state_is_the_setup() {
     let fresh = browser.get("/acme/traces").await.text;
     assert!(fresh.contains("No traces yet") && fresh.contains("OTEL_EXPORTER_OTLP_COMPRESSION") && fresh.contains("argo.workflow.name"));
     assert!(browser.get("/traces/setup").await.text.contains("Send traces here"));
-    assert!(browser.get("/acme/traces/setup").await.text.contains("--org acme"));
+    assert!(browser.get("/acme/traces/setup").await.text.contains("--org acme --name ci --scope telemetry:write"));
 
     let green = send(&world, &claim(&acme, None), Generated::new(1, 80).passing()).await;
     let red = send(&world, &claim(&acme, None), Generated::new(2, 400)).await;
@@ -409,6 +409,8 @@ async fn a_check_shows_the_trace_of_its_attempt_and_is_compared_with_its_base_br
     let browser = world.sign_in().await;
     let check = browser.get(&format!("/acme/checks/github.com/acme/api@{:040x}?check=api:lint", 2)).await.text;
     assert!(check.contains(&format!("data-base=\"{}\"", paths[1])) && check.contains(&format!("href=\"{}\"", paths[1])));
+    let here = format!("/acme/checks/github.com/acme/api@{:040x}?check=api%3Alint&#38;span=", 2);
+    assert!(check.contains(&here), "spans are opened where they are");
     let load = browser.get(&format!("/acme/checks/github.com/acme/api@{:040x}?check=load", 2)).await.text;
     assert!(!load.contains("id=\"trace\""), "nothing came of the load");
     let trace = browser.get(&paths[1]).await.text;

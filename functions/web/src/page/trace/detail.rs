@@ -184,7 +184,7 @@ impl TracePage {
     pub fn new(content: Content<'_>, reader: Reader, scene: Scene<'_>) -> Self {
         let Content { card, outline, tree, state, .. } = content;
         let now_ms = scene.now.as_millisecond();
-        let page = Page { content, paths: scene.paths, share: reader.share.as_deref(), now_ms };
+        let page = Page { content, paths: scene.paths, share: reader.share.as_deref(), at: None, now_ms };
         let command = label(card.name());
         let command = if command.is_empty() { "a command that has not said its name yet".to_owned() } else { command };
         let is_running = state == TraceState::Running;
@@ -219,10 +219,10 @@ impl TracePage {
     }
 }
 
-/// The trace on the page of its check.
+/// The trace on the page of its check, whose address with its query is `here`: spans are opened there.
 #[must_use]
-pub fn on_check_page(content: Content<'_>, scene: Scene<'_>, span: Option<&str>) -> (Mount, Vec<Failure>) {
-    let page = Page { content, paths: scene.paths, share: None, now_ms: scene.now.as_millisecond() };
+pub fn on_check_page(content: Content<'_>, scene: Scene<'_>, here: &str, span: Option<&str>) -> (Mount, Vec<Failure>) {
+    let page = Page { content, paths: scene.paths, share: None, at: Some(here), now_ms: scene.now.as_millisecond() };
     (page.mount(span), page.failures().0)
 }
 
@@ -239,6 +239,8 @@ struct Page<'a> {
     paths: &'a Paths,
     /// Goes along with every address, so that who came by a link stays in.
     share: Option<&'a str>,
+    /// The page that spans are opened on; none for the trace's own.
+    at: Option<&'a str>,
     now_ms: i64,
 }
 
@@ -249,6 +251,9 @@ impl Page<'_> {
 
     fn href(&self, row: u32) -> String {
         let trace = self.content.card.trace;
+        if let (Some(row), Some(here)) = (self.content.outline.rows.get(row as usize), self.at) {
+            return format!("{here}{}span={}", if here.contains('?') { '&' } else { '?' }, row.id);
+        }
         match (self.content.outline.rows.get(row as usize), self.share) {
             (Some(row), None) => self.paths.span(trace, row.id),
             (Some(row), Some(share)) => format!("{}&share={share}", self.paths.span(trace, row.id)),

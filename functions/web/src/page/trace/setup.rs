@@ -62,7 +62,7 @@ impl SetupPage {
         Self {
             title: if is_empty_list { "No traces yet".to_owned() } else { "Send traces here".to_owned() },
             steps,
-            token_command: format!("quillon admin token create --org {name} --name ci"),
+            token_command: format!("quillon admin token create --org {name} --name ci --scope telemetry:write"),
             snippets: snippets(url, name),
             is_empty_list,
             traces_href,
@@ -94,10 +94,13 @@ fn snippets(url: &str, org: &str) -> Vec<Snippet> {
             "laptop",
             "Your machine",
             "shell",
-            &["In the shell, or in its profile to keep it.", "Traces are of the git repository that you are in."],
+            &[
+                "In the shell, or in its profile to keep it.",
+                "Traces are of the git repository that you are in. The second scope is for `dagger trace` and `dagger cloud logs`, which read them back.",
+            ],
             format!(
                 "export DAGGER_CLOUD_URL={url}\n\
-                 export DAGGER_CLOUD_TOKEN=$(quillon admin token create --org {org} --name laptop)\n\
+                 export DAGGER_CLOUD_TOKEN=$(quillon admin token create --org {org} --name laptop --scope telemetry:write --scope checks:read)\n\
                  export {COMPRESSION}=gzip\n\
                  dagger call --help\n"
             ),

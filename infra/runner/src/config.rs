@@ -61,6 +61,8 @@ pub struct Timings {
     pub backoff_ceiling: Duration,
     /// Longest time that a result is offered to a server that does not take it.
     pub report: Duration,
+    /// How long telemetry is gathered before it goes out: every request costs money on AWS, and a viewer looks once a second.
+    pub gather: Duration,
     /// How long the end of a job waits for telemetry that is not delivered yet; its result does not wait.
     pub flush: Duration,
     /// How long to wait for another agent to leave the work directory.
@@ -78,6 +80,7 @@ impl Default for Timings {
             backoff_floor: Duration::from_millis(200),
             backoff_ceiling: Duration::from_secs(15),
             report: Duration::from_secs(600),
+            gather: Duration::from_secs(1),
             flush: Duration::from_secs(10),
             work_dir: Duration::from_secs(40),
         }

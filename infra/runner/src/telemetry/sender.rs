@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Sends until nothing is left and nothing more comes.
 pub(super) async fn run(shared: Arc<Shared>, client: Client, token: Sensitive<String>, timings: Timings, attempt: AttemptId) {
     let mut is_told = false;
-    while let Some(parcel) = shared.outbox.next().await {
+    while let Some(parcel) = shared.outbox.next(timings.gather).await {
         let body = gzip(&parcel.bytes);
         let mut backoff = Backoff::new(timings.backoff_floor, timings.backoff_ceiling);
         loop {

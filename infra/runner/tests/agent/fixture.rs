@@ -185,6 +185,7 @@ impl Fixture {
                 backoff_floor: Duration::from_millis(5),
                 backoff_ceiling: Duration::from_millis(50),
                 report: Duration::from_secs(60),
+                gather: Duration::from_millis(50),
                 flush: Duration::from_secs(5),
                 work_dir: Duration::from_millis(200),
             },

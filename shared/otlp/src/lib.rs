@@ -11,6 +11,7 @@
 //! | `sieve` | attributes and values within limits, copied from wire to wire |
 //! | `record` | one span or log record, copied from wire to wire |
 //! | `request` | a request split by trace |
+//! | `lenient` | JSON in any of its spellings |
 //! | `metric` | a request of metrics |
 //! | `batch` | the records of one trace, and chunks of them |
 //! | [`call`] | the API call of a span |
@@ -28,6 +29,7 @@ pub mod call;
 mod convert;
 mod inflate;
 pub mod json;
+mod lenient;
 mod metric;
 mod record;
 mod refuse;
@@ -85,11 +87,11 @@ impl Encoding {
     /// [`Refused::Unsupported`] for any other type.
     pub fn of(content_type: Option<&str>) -> Result<Self, Refused> {
         let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        match kind {
+        match kind.to_ascii_lowercase().as_str() {
             "" | "application/x-protobuf" | "application/protobuf" => Ok(Self::Protobuf),
             "application/json" => Ok(Self::Json),
-            other => Err(Refused::unsupported(format!(
-                "the content type `{other}` is not OTLP; send `application/x-protobuf` or `application/json`"
+            _ => Err(Refused::unsupported(format!(
+                "the content type `{kind}` is not OTLP; send `application/x-protobuf` or `application/json`"
             ))),
         }
     }

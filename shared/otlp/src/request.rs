@@ -12,14 +12,13 @@ use quillon_core::trace::TraceId;
 use quillon_core::trace::card::RootSeen;
 use quillon_core::trace::label::Labels;
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
 
 use crate::batch::{Batch, Origin};
 use crate::record::{self, Reason, SpanSeen};
 use crate::refuse::Rejections;
 use crate::sieve::Sieve;
 use crate::wire::{Fields, Malformed};
-use crate::{Encoding, Limits, Refused, Rejected, Signal, convert, metric};
+use crate::{Encoding, Limits, Refused, Rejected, Signal, convert, lenient, metric};
 
 /// A request, split.
 #[derive(Debug)]
@@ -68,47 +67,30 @@ fn protobuf_of_json(signal: Signal, bytes: &[u8], limits: &Limits) -> Result<Vec
             limits.json_values
         )));
     }
-    fn read<T: DeserializeOwned + Message>(bytes: &[u8]) -> Result<Vec<u8>, Refused> {
-        let refused = |error: serde_json::Error| Refused::Malformed(format!("the body is not OTLP JSON: {error}"));
-        let request: T = match serde_json::from_slice(bytes) {
-            Ok(request) => request,
-            Err(error) => {
-                let mut json = serde_json::from_slice(bytes).map_err(refused)?;
-                spell_out(&mut json);
-                serde_json::from_value(json).map_err(|_| refused(error))?
-            }
-        };
-        Ok(request.encode_to_vec())
+    // The reader would take a list for an object whose fields have no names.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Refused::Malformed("the body is not OTLP JSON: it is no object".to_owned()));
     }
+    let refused = |error: serde_json::Error| Refused::Malformed(format!("the body is not OTLP JSON: {error}"));
     match signal {
         Signal::Traces => read::<ExportTraceServiceRequest>(bytes),
         Signal::Logs => read::<ExportLogsServiceRequest>(bytes),
-        Signal::Metrics => read::<ExportMetricsServiceRequest>(bytes),
+        // The reader says nothing of the value of a point that it cannot read, and there are few of them.
+        Signal::Metrics => read_leniently::<ExportMetricsServiceRequest>(bytes),
+    }
+    .map_err(refused)
+}
+
+fn read<T: DeserializeOwned + Message>(bytes: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+    match serde_json::from_slice::<T>(bytes) {
+        Ok(request) => Ok(request.encode_to_vec()),
+        // Its own error says where.
+        Err(error) => read_leniently::<T>(bytes).map_err(|_| error),
     }
 }
 
-/// Spells a request as the crate's reader wants it: protobuf's [mapping](https://protobuf.dev/programming-guides/json/) lets a writer leave out
-/// empty lists, write `null` for what is not there, and write numbers as texts.
-fn spell_out(json: &mut Json) {
-    match json {
-        Json::Array(values) => values.iter_mut().for_each(spell_out),
-        Json::Object(fields) => {
-            fields.retain(|_, value| !value.is_null());
-            for (name, value) in fields.iter_mut() {
-                match (name.as_str(), &mut *value) {
-                    ("arrayValue" | "kvlistValue", Json::Object(list)) => {
-                        list.entry("values").or_insert_with(|| Json::Array(Vec::new()));
-                    }
-                    // JSON has no infinities; a value that cannot be had is none.
-                    ("doubleValue" | "asDouble", Json::String(text)) => *value = text.parse::<f64>().map_or(Json::Null, Json::from),
-                    _ => {}
-                }
-                spell_out(value);
-            }
-            fields.retain(|_, value| !value.is_null());
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
-    }
+fn read_leniently<T: DeserializeOwned + Message>(bytes: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+    Ok(lenient::read::<T>(serde_json::from_slice(bytes)?)?.encode_to_vec())
 }
 
 /// How many objects and lists a JSON text has, outside of its strings.

@@ -336,11 +336,35 @@ fn json_has_its_integers_as_numbers_or_texts_and_fields_of_the_future() {
 fn json_of_other_writers_is_read() {
     let body = r#"{"resourceSpans":[{"resource":null,"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708",
         "parentSpanId":null,"name":"n","startTimeUnixNano":"5","status":null,"events":null,"attributes":[{"key":"list","value":{"arrayValue":{}}},
-        {"key":"map","value":{"kvlistValue":{}}},{"key":"double","value":{"doubleValue":"1.5"}},{"key":"none","value":{"doubleValue":"NaN"}},
-        {"key":"null","value":null}]}]}]}]}"#;
+        {"key":"map","value":{"kvlistValue":{}}},{"key":"double","value":{"doubleValue":"1.5"}},{"key":"up","value":{"doubleValue":"Infinity"}},
+        {"key":"down","value":{"doubleValue":"-Infinity"}},{"key":"null","value":null},{"key":"nan","value":{"doubleValue":"NaN"}}]}]}]}]}"#;
     let decoded = decode(Signal::Traces, Encoding::Json, body.as_bytes(), &Limits::default(), now()).expect("OTLP");
-    let values: Vec<Value> = read(&decoded).remove(0).attributes.0.into_iter().map(|(_, value)| value).collect();
-    assert_eq!(values, [Value::List(Vec::new()), Value::Map(Attributes::default()), Value::Double(1.5), Value::Empty, Value::Empty]);
+    let mut values: Vec<Value> = read(&decoded).remove(0).attributes.0.into_iter().map(|(_, value)| value).collect();
+    assert!(matches!(values.pop(), Some(Value::Double(number)) if number.is_nan()));
+    let (up, down) = (Value::Double(f64::INFINITY), Value::Double(f64::NEG_INFINITY));
+    assert_eq!(values, [Value::List(Vec::new()), Value::Map(Attributes::default()), Value::Double(1.5), up, down, Value::Empty]);
+
+    let keys = r#"{"key":"dagger.io/metrics.trace","value":{"stringValue":"0102030405060708090a0b0c0d0e0f10"}}"#;
+    let point = |value: &str| format!(r#"{{"timeUnixNano":"1","attributes":[{keys}],"asDouble":{value}}}"#);
+    let points = [point("\"Infinity\""), point("\"-0.5\""), point("2")].join(",");
+    let body =
+        format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","gauge":{{"dataPoints":[{points}]}}}}]}}]}}]}}"#);
+    let decoded = decode(Signal::Metrics, Encoding::Json, body.as_bytes(), &Limits::default(), now()).expect("OTLP");
+    let chunks = decoded.batches[0].pack(1, 350_000);
+    let values: Vec<Number> = unpack_metrics(&chunks[0].bytes).expect("a chunk").into_iter().map(|point| point.value).collect();
+    assert_eq!(values, [Number::Double(f64::INFINITY), Number::Double(-0.5), Number::Double(2.0)]);
+}
+
+#[test]
+fn json_that_is_no_request_is_refused() {
+    for body in ["", "[]", "[[]]", "null", "1", r#""{}""#, "{", "{}{}", r#"{"resourceSpans":1}"#, r#"{"resourceSpans":[[]"#] {
+        let refused = decode(Signal::Traces, Encoding::Json, body.as_bytes(), &Limits::default(), now());
+        assert!(matches!(refused, Err(Refused::Malformed(_))), "{body}");
+    }
+    assert!(decode(Signal::Traces, Encoding::Json, b" \n{}", &Limits::default(), now()).is_ok());
+    // The names of media types have no case.
+    assert_eq!(Encoding::of(Some("Application/JSON; charset=UTF-8")), Ok(Encoding::Json));
+    assert_eq!(Encoding::of(Some("application/X-Protobuf")), Ok(Encoding::Protobuf));
 }
 
 #[test]

@@ -22,6 +22,9 @@ fn our_rooms(room: &str) -> BTreeSet<String> {
     dependencies(room).iter().filter_map(|name| name.strip_prefix("quillon-")).map(str::to_owned).collect()
 }
 
+/// The rooms that serve tests.
+const TESTS: [&str; 4] = ["tests", "tests/lambda", "tests/tables", "tests/telemetry"];
+
 fn all_rooms() -> impl Iterator<Item = String> {
     ["shared", "functions", "infra"].into_iter().flat_map(|floor| rooms(floor).into_iter().map(move |room| format!("{floor}/{room}")))
 }
@@ -88,7 +91,7 @@ fn every_room_has_the_lints_of_the_workspace() {
     let has_lints =
         |room: &String| manifest(room).get("lints").and_then(|lints| lints.get("workspace")).and_then(Value::as_bool) == Some(true);
     let problems: Vec<String> =
-        all_rooms().chain(["tests", "tests/lambda", "tests/telemetry"].map(str::to_owned)).filter(|room| !has_lints(room)).collect();
+        all_rooms().chain(TESTS.map(str::to_owned)).filter(|room| !has_lints(room)).collect();
     expect_none("these lack `[lints] workspace = true`", &problems);
 }
 
@@ -96,7 +99,7 @@ fn every_room_has_the_lints_of_the_workspace() {
 #[test]
 fn versions_stand_in_the_manifest_of_the_workspace_only() {
     let mut problems = Vec::new();
-    for room in all_rooms().chain(["tests", "tests/lambda", "tests/telemetry"].map(str::to_owned)) {
+    for room in all_rooms().chain(TESTS.map(str::to_owned)) {
         let manifest = manifest(&room);
         for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
             let Some(table) = manifest.get(table).and_then(Value::as_table) else { continue };

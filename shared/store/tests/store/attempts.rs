@@ -7,8 +7,8 @@ use quillon_core::name::{ModulePath, Task};
 use quillon_store::{Error, Output};
 use serde_json::{Value, json};
 
-use crate::harness::{Db, Fault};
 use crate::sample::{at, check, load, offered, run};
+use quillon_test_tables::{Db, Fault};
 
 fn checks(count: usize) -> Vec<Attempt> {
     let run = run('a', "trusted:head", at(0));

@@ -5,8 +5,8 @@ use quillon_core::report::{LedgerEntry, Rank, StatusState};
 use quillon_core::run::Run;
 use quillon_store::{Error, Head, HeadChange, RunChange, Written};
 
-use crate::harness::Db;
 use crate::sample::{REPOSITORY, at, branch, check, commit, expanding, load, run, sha};
+use quillon_test_tables::Db;
 
 fn change(seen: u64, run: &Run, change: RunChange, attempts: Vec<Attempt>) -> HeadChange {
     HeadChange {

@@ -3,8 +3,8 @@
 use quillon_core::run::Run;
 use quillon_store::{Error, HeadChange, Page, Paged, RunChange};
 
-use crate::harness::Db;
 use crate::sample::{REPOSITORY, at, branch, org_id, other_org_id, run};
+use quillon_test_tables::Db;
 
 const DIGITS: [char; 5] = ['a', 'b', 'c', 'd', 'e'];
 

@@ -16,11 +16,11 @@ use quillon_core::run::{Phase, Run, RunState, Summary};
 use quillon_store::{HeadChange, ModuleRecord, Output, RunChange};
 use serde_json::{Value, json};
 
-use crate::harness::Db;
 use crate::sample::{
     REPOSITORY, at, branch, check, commit, expanding, finished, installation, lease_id, load, moved, offered, org, org_id, repository, run,
     running,
 };
+use quillon_test_tables::Db;
 
 fn spell(value: &AttributeValue) -> Value {
     match value {

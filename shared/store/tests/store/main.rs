@@ -9,8 +9,6 @@ mod feeds;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
-mod harness;
-#[cfg(test)]
 mod orgs;
 #[cfg(test)]
 mod sample;

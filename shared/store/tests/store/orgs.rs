@@ -5,8 +5,8 @@ use quillon_core::id::{AgentId, InstallationId, RepositoryId, TokenId};
 use quillon_core::org::{Agent, Enrolment, Installation, Org, RateBudget, Repository, Scope, Token};
 use quillon_store::{Page, Written};
 
-use crate::harness::{Db, Fault};
 use crate::sample::{at, installation, org, org_id, other_org_id, repository};
+use quillon_test_tables::{Db, Fault};
 
 #[tokio::test]
 async fn a_name_belongs_to_one_org_whatever_the_case_of_its_letters() {

@@ -2,9 +2,9 @@
 
 use quillon_store::{PartKind, SealPointer, Written};
 
-use crate::harness::{Db, Fault};
 use crate::sample::{at, org_id};
 use crate::traces::{reserved, trace};
+use quillon_test_tables::{Db, Fault};
 
 pub(crate) fn pointer(generation: u32, through_seq: u64) -> SealPointer {
     SealPointer {

@@ -8,9 +8,9 @@ use quillon_core::trace::card::{Card, Claim};
 use quillon_store::{ChunkKind, Page, PartKind, Reserve, Reserved, StoredChunk, TraceHead, Written};
 
 use crate::golden::assert_stored;
-use crate::harness::{Db, Fault};
 use crate::sample::{at, org_id, other_org_id};
 use crate::seals::pointer;
+use quillon_test_tables::{Db, Fault};
 
 pub(crate) fn trace(digit: u8) -> TraceId {
     TraceId::of_bytes(&[digit; 16]).expect("a trace id")

@@ -6,8 +6,8 @@ use quillon_core::run::Run;
 use quillon_core::trust::Trust;
 use quillon_store::{Due, HeadChange, RunChange};
 
-use crate::harness::Db;
 use crate::sample::{REPOSITORY, at, branch, check, expanding, finished, offered, org_id, other_org_id, run, running};
+use quillon_test_tables::Db;
 
 /// What the three waiting indexes say: queued, active, offered.
 async fn waiting(db: &Db) -> (Vec<AttemptId>, usize, Vec<AttemptId>) {

@@ -3,8 +3,8 @@
 use quillon_core::attempt::Attempt;
 use quillon_store::{Error, HeadChange, RunChange, Written};
 
-use crate::harness::{Db, Fault};
 use crate::sample::{REPOSITORY, at, branch, check, load, offered, run, running};
+use quillon_test_tables::{Db, Fault};
 
 async fn stored_attempt(db: &Db) -> Attempt {
     let attempt = load(&run('a', "trusted:head", at(0)));

@@ -133,7 +133,7 @@ async fn a_missing_chunk_is_waited_for_then_passed_and_still_read_when_it_comes(
         at_ms: at(0).as_millisecond(),
         bytes: slow.bytes,
     };
-    db.store.put_chunk(org(), id, &chunk, at(1_000_000)).await.expect("put");
+    db.traces.put_chunk(org(), id, &chunk, at(1_000_000)).await.expect("put");
     let late = open(10).await;
     assert_eq!(late.outline.len(), 3);
     assert_eq!(traces.changed(&late, passed.cursor), Some(vec![2]));
@@ -151,15 +151,15 @@ async fn a_request_costs_what_has_changed() {
         let _ = traces.append(&claim(org()), &spans(batch, at(1)), at(1)).await.expect("appended");
     }
     traces.open(org(), id, at(1)).await.expect("opened").expect("there");
-    db.sent();
+    db.sent_in_all();
     let same = traces.open(org(), id, at(1)).await.expect("opened").expect("there");
-    assert_eq!(db.sent(), 2, "the head and the card");
+    assert_eq!(db.sent_in_all(), 2, "the head and the card");
     drop(same);
     let _ = traces.append(&claim(org()), &spans(vec![span(id, 9_999, 0, "one", ns(0, 0), None)], at(2)), at(2)).await.expect("appended");
-    db.sent();
+    db.sent_in_all();
     let next = traces.open(org(), id, at(2)).await.expect("opened").expect("there");
-    assert_eq!(db.sent(), 3, "and one range of chunks");
+    assert_eq!(db.sent_in_all(), 3, "and one range of chunks");
     assert_eq!(traces.spans(&next, &[2_000]).await.expect("spans").len(), 1);
-    assert_eq!(db.sent(), 0, "what was just read is still known");
+    assert_eq!(db.sent_in_all(), 0, "what was just read is still known");
     assert!(matches!(traces.spans(&next, &[2_001]).await, Err(Error::NoRow(2_001))));
 }

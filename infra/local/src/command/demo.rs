@@ -89,7 +89,11 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         instance.stop().await;
         return Ok(ExitCode::SUCCESS);
     }
-    say(&format!("\nThe pages are up. Sign in:\n  {}\n\nCtrl-C ends the demo", instance.sign_in));
+    say(&format!(
+        "\nThe pages are up. Sign in:\n  {}\nthen see what the checks did, span by span:\n  {}acme/traces",
+        instance.sign_in, instance.url
+    ));
+    say("\nCtrl-C ends the demo");
     instance.wait().await?;
     instance.stop().await;
     Ok(ExitCode::SUCCESS)

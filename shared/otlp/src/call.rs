@@ -1,6 +1,8 @@
 //! The protobuf message `Call` of `dagger.io/dag.call`: which field of the API a span called, on what and with which arguments.
 //!
-//! The fields and their numbers are those of `call.proto` in Dagger's sources; a field that is not rendered is not named here.
+//! [`wire`] has the message as it is sent.
+
+pub mod wire;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -57,99 +59,6 @@ fn type_of(returns: wire::Type, depth: usize) -> Option<TypeName> {
         Some(_) => None,
         None if returns.named_type.is_empty() => None,
         None => Some(TypeName::Named { name: returns.named_type, is_required: returns.non_null }),
-    }
-}
-
-/// The messages on the wire.
-mod wire {
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Call {
-        #[prost(string, optional, tag = "1")]
-        pub(super) receiver_digest: Option<String>,
-        #[prost(message, optional, tag = "2")]
-        pub(super) returns: Option<Type>,
-        #[prost(string, tag = "3")]
-        pub(super) field: String,
-        #[prost(message, repeated, tag = "4")]
-        pub(super) args: Vec<Argument>,
-        #[prost(int64, tag = "7")]
-        pub(super) nth: i64,
-        #[prost(message, optional, tag = "8")]
-        pub(super) module: Option<Module>,
-        #[prost(string, tag = "9")]
-        pub(super) digest: String,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Module {
-        #[prost(string, tag = "2")]
-        pub(super) name: String,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Argument {
-        #[prost(string, tag = "1")]
-        pub(super) name: String,
-        #[prost(message, optional, tag = "2")]
-        pub(super) value: Option<Literal>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Literal {
-        #[prost(oneof = "Value", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
-        pub(super) value: Option<Value>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Oneof)]
-    pub(super) enum Value {
-        #[prost(string, tag = "1")]
-        CallDigest(String),
-        #[prost(bool, tag = "2")]
-        Null(bool),
-        #[prost(bool, tag = "3")]
-        Bool(bool),
-        #[prost(string, tag = "4")]
-        Enum(String),
-        #[prost(int64, tag = "5")]
-        Int(i64),
-        #[prost(double, tag = "6")]
-        Float(f64),
-        #[prost(string, tag = "7")]
-        String(String),
-        #[prost(message, tag = "8")]
-        List(List),
-        #[prost(message, tag = "9")]
-        Object(Object),
-        #[prost(message, tag = "10")]
-        DigestedString(DigestedString),
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct List {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) values: Vec<Literal>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Object {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) values: Vec<Argument>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct DigestedString {
-        #[prost(string, tag = "1")]
-        pub(super) value: String,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Type {
-        #[prost(string, tag = "1")]
-        pub(super) named_type: String,
-        #[prost(message, optional, boxed, tag = "2")]
-        pub(super) elem: Option<Box<Type>>,
-        #[prost(bool, tag = "3")]
-        pub(super) non_null: bool,
     }
 }
 

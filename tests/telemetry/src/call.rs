@@ -200,8 +200,11 @@ fn evidence(digest_of_call: &str, outcome: &str, inputs: &[String]) -> Vec<KeyVa
     evidence
 }
 
-/// The message `Call` of `call.proto` in Dagger's sources, as far as it is sent here.
+/// The message `Call` of `call.proto` in Dagger's sources, as far as it is sent here: more than Quillon reads of it.
 mod wire {
+    pub(super) use quillon_otlp::call::wire::{Argument, Type, Value};
+    use quillon_otlp::call::wire::{List, Literal};
+
     #[derive(Clone, PartialEq, prost::Message)]
     pub(super) struct Call {
         #[prost(string, tag = "1")]
@@ -221,16 +224,6 @@ mod wire {
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Type {
-        #[prost(string, tag = "1")]
-        pub(super) named_type: String,
-        #[prost(message, optional, boxed, tag = "2")]
-        pub(super) elem: Option<Box<Type>>,
-        #[prost(bool, tag = "3")]
-        pub(super) non_null: bool,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
     pub(super) struct Module {
         #[prost(string, tag = "1")]
         pub(super) call_digest: String,
@@ -240,36 +233,6 @@ mod wire {
         pub(super) reference: String,
         #[prost(string, tag = "4")]
         pub(super) pin: String,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Argument {
-        #[prost(string, tag = "1")]
-        pub(super) name: String,
-        #[prost(message, optional, tag = "2")]
-        pub(super) value: Option<Literal>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Literal {
-        #[prost(oneof = "Value", tags = "1, 7, 8")]
-        pub(super) value: Option<Value>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Oneof)]
-    pub(super) enum Value {
-        #[prost(string, tag = "1")]
-        CallDigest(String),
-        #[prost(string, tag = "7")]
-        String(String),
-        #[prost(message, tag = "8")]
-        List(List),
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct List {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) values: Vec<Literal>,
     }
 
     pub(super) fn argument(name: &str, value: Value) -> Argument {

@@ -5,6 +5,7 @@
 
 mod blob;
 mod columns;
+mod dictionary;
 mod logs;
 mod metrics;
 mod origin;

@@ -5,43 +5,37 @@ use std::collections::HashMap;
 use quillon_core::trace::SpanId;
 use quillon_core::trace::span::LogRecord;
 
-use super::blob::{DigestReader, DigestWriter, Digests};
 use super::columns::{Numbers, TextReader, TextWriter, Texts, difference, sum};
-use super::origin::{OriginReader, OriginWriter, Origins};
-use super::value::{Table, TableReader, TableWriter};
-use super::{Damaged, MAX_EXPANDED, compress, expand, pack};
+use super::dictionary::{Dictionary, DictionaryReader, DictionaryWriter};
+use super::{Damaged, compress, expand, pack};
 
 /// A part.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Part {
+    /// With the bodies.
     #[prost(message, required, tag = "1")]
-    digests: Digests,
+    dictionary: Dictionary,
     #[prost(message, required, tag = "2")]
-    origins: Origins,
-    /// Attributes and bodies.
-    #[prost(message, required, tag = "3")]
-    table: Table,
-    #[prost(message, required, tag = "4")]
     spans: Spans,
     /// Since the record before.
-    #[prost(sint64, repeated, tag = "5")]
+    #[prost(sint64, repeated, tag = "3")]
     times: Vec<i64>,
     /// Since the record's own time.
-    #[prost(sint64, repeated, tag = "6")]
+    #[prost(sint64, repeated, tag = "4")]
     observed: Vec<i64>,
-    #[prost(sint32, repeated, tag = "7")]
+    #[prost(sint32, repeated, tag = "5")]
     severities: Vec<i32>,
-    #[prost(message, required, tag = "8")]
+    #[prost(message, required, tag = "6")]
     severity_texts: Texts,
-    #[prost(uint32, repeated, tag = "9")]
+    #[prost(uint32, repeated, tag = "7")]
     bodies: Vec<u32>,
-    #[prost(uint32, repeated, tag = "10")]
+    #[prost(uint32, repeated, tag = "8")]
     shapes: Vec<u32>,
-    #[prost(uint32, repeated, tag = "11")]
+    #[prost(uint32, repeated, tag = "9")]
     dropped: Vec<u32>,
-    #[prost(uint32, repeated, tag = "12")]
+    #[prost(uint32, repeated, tag = "10")]
     scopes: Vec<u32>,
-    #[prost(uint32, repeated, tag = "13")]
+    #[prost(uint32, repeated, tag = "11")]
     resources: Vec<u32>,
 }
 
@@ -91,7 +85,7 @@ pub(crate) fn pack_logs(records: &[LogRecord]) -> Result<Vec<(usize, Vec<u8>)>, 
 
 fn encode(records: &[LogRecord]) -> Part {
     let mut part = Part { spans: Spans::of(records.iter().map(|record| record.span)), ..Part::default() };
-    let (mut origins, mut table, mut severity_texts) = (OriginWriter::default(), TableWriter::default(), TextWriter::default());
+    let (mut dictionary, mut severity_texts) = (DictionaryWriter::default(), TextWriter::default());
     let mut before = 0;
     for record in records {
         part.times.push(difference(record.time_ns, before));
@@ -99,26 +93,20 @@ fn encode(records: &[LogRecord]) -> Part {
         part.observed.push(difference(record.observed_ns, record.time_ns));
         part.severities.push(record.severity);
         severity_texts.push(record.severity_text.as_bytes());
-        part.bodies.push(table.single(&record.body));
-        part.shapes.push(table.attributes(&record.attributes));
+        part.bodies.push(dictionary.table.single(&record.body));
+        part.shapes.push(dictionary.table.attributes(&record.attributes));
         part.dropped.push(record.dropped_attributes);
-        part.scopes.push(origins.scope(&record.scope));
-        part.resources.push(origins.resource(&record.resource));
+        part.scopes.push(dictionary.origins.scope(&record.scope));
+        part.resources.push(dictionary.origins.resource(&record.resource));
     }
-    let mut digests = DigestWriter::default();
-    part.origins = origins.finish(&mut digests);
-    part.table = table.finish(&mut digests);
-    part.severity_texts = severity_texts.finish(&mut digests);
-    part.digests = digests.finish();
+    part.dictionary = dictionary.finish(|digests| part.severity_texts = severity_texts.finish(digests));
     part
 }
 
 /// The records of a part, in their order.
 pub(crate) fn unpack_logs(bytes: &[u8]) -> Result<Vec<LogRecord>, Damaged> {
     let part: Part = expand(bytes)?;
-    let mut digests = DigestReader::new(part.digests, MAX_EXPANDED as usize);
-    let origins = OriginReader::new(part.origins, &mut digests)?;
-    let mut table = TableReader::new(part.table, &mut digests)?;
+    let (mut dictionary, mut digests) = DictionaryReader::new(part.dictionary)?;
     let mut severity_texts = TextReader::new(part.severity_texts, &mut digests)?;
     let (mut times, mut observed) = (Numbers::new(part.times), Numbers::new(part.observed));
     let (mut severities, mut bodies, mut shapes) = (Numbers::new(part.severities), Numbers::new(part.bodies), Numbers::new(part.shapes));
@@ -132,11 +120,11 @@ pub(crate) fn unpack_logs(bytes: &[u8]) -> Result<Vec<LogRecord>, Damaged> {
             observed_ns: sum(time_ns, observed.take()?),
             severity: severities.take()?,
             severity_text: severity_texts.text()?.to_owned(),
-            body: table.single(bodies.take()?)?,
-            attributes: table.attributes(shapes.take()?)?,
+            body: dictionary.table.single(bodies.take()?)?,
+            attributes: dictionary.table.attributes(shapes.take()?)?,
             dropped_attributes: dropped.take()?,
-            scope: origins.scope(scopes.take()?)?,
-            resource: origins.resource(resources.take()?)?,
+            scope: dictionary.origins.scope(scopes.take()?)?,
+            resource: dictionary.origins.resource(resources.take()?)?,
         })
     });
     records.collect()

@@ -2,37 +2,31 @@
 
 use quillon_core::trace::span::{MetricPoint, Number, Value};
 
-use super::blob::{DigestReader, DigestWriter, Digests};
 use super::columns::{Numbers, TextReader, TextWriter, Texts, difference, sum};
+use super::dictionary::{Dictionary, DictionaryReader, DictionaryWriter};
 use super::logs::Spans;
-use super::origin::{OriginReader, OriginWriter, Origins};
-use super::value::{Table, TableReader, TableWriter};
-use super::{Damaged, MAX_EXPANDED, compress, expand, pack};
+use super::{Damaged, compress, expand, pack};
 
 /// A part.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Part {
+    /// With the values.
     #[prost(message, required, tag = "1")]
-    digests: Digests,
+    dictionary: Dictionary,
     #[prost(message, required, tag = "2")]
-    origins: Origins,
-    /// Attributes and values.
-    #[prost(message, required, tag = "3")]
-    table: Table,
-    #[prost(message, required, tag = "4")]
     spans: Spans,
-    #[prost(message, required, tag = "5")]
+    #[prost(message, required, tag = "3")]
     names: Texts,
-    #[prost(message, required, tag = "6")]
+    #[prost(message, required, tag = "4")]
     units: Texts,
     /// Since the point before.
-    #[prost(sint64, repeated, tag = "7")]
+    #[prost(sint64, repeated, tag = "5")]
     times: Vec<i64>,
-    #[prost(uint32, repeated, tag = "8")]
+    #[prost(uint32, repeated, tag = "6")]
     values: Vec<u32>,
-    #[prost(uint32, repeated, tag = "9")]
+    #[prost(uint32, repeated, tag = "7")]
     shapes: Vec<u32>,
-    #[prost(uint32, repeated, tag = "10")]
+    #[prost(uint32, repeated, tag = "8")]
     resources: Vec<u32>,
 }
 
@@ -43,7 +37,7 @@ pub(crate) fn pack_metrics(points: &[MetricPoint]) -> Result<Vec<(usize, Vec<u8>
 
 fn encode(points: &[MetricPoint]) -> Part {
     let mut part = Part { spans: Spans::of(points.iter().map(|point| point.span)), ..Part::default() };
-    let (mut origins, mut table) = (OriginWriter::default(), TableWriter::default());
+    let mut dictionary = DictionaryWriter::default();
     let (mut names, mut units) = (TextWriter::default(), TextWriter::default());
     let mut before = 0;
     for point in points {
@@ -55,32 +49,28 @@ fn encode(points: &[MetricPoint]) -> Part {
             Number::Int(number) => Value::Int(number),
             Number::Double(number) => Value::Double(number),
         };
-        part.values.push(table.single(&value));
-        part.shapes.push(table.attributes(&point.attributes));
-        part.resources.push(origins.resource(&point.resource));
+        part.values.push(dictionary.table.single(&value));
+        part.shapes.push(dictionary.table.attributes(&point.attributes));
+        part.resources.push(dictionary.origins.resource(&point.resource));
     }
-    let mut digests = DigestWriter::default();
-    part.origins = origins.finish(&mut digests);
-    part.table = table.finish(&mut digests);
-    part.names = names.finish(&mut digests);
-    part.units = units.finish(&mut digests);
-    part.digests = digests.finish();
+    part.dictionary = dictionary.finish(|digests| {
+        part.names = names.finish(digests);
+        part.units = units.finish(digests);
+    });
     part
 }
 
 /// The points of a part, in their order.
 pub(crate) fn unpack_metrics(bytes: &[u8]) -> Result<Vec<MetricPoint>, Damaged> {
     let part: Part = expand(bytes)?;
-    let mut digests = DigestReader::new(part.digests, MAX_EXPANDED as usize);
-    let origins = OriginReader::new(part.origins, &mut digests)?;
-    let mut table = TableReader::new(part.table, &mut digests)?;
+    let (mut dictionary, mut digests) = DictionaryReader::new(part.dictionary)?;
     let (mut names, mut units) = (TextReader::new(part.names, &mut digests)?, TextReader::new(part.units, &mut digests)?);
     let (mut times, mut values) = (Numbers::new(part.times), Numbers::new(part.values));
     let (mut shapes, mut resources) = (Numbers::new(part.shapes), Numbers::new(part.resources));
     let mut time_ns = 0;
     let points = (0..part.spans.len()).map(|position| {
         time_ns = sum(time_ns, times.take()?);
-        let value = match table.single(values.take()?)? {
+        let value = match dictionary.table.single(values.take()?)? {
             Value::Int(number) => Number::Int(number),
             Value::Double(number) => Number::Double(number),
             Value::Text(_) | Value::Bool(_) | Value::Bytes(_) | Value::List(_) | Value::Map(_) | Value::Empty => {
@@ -93,8 +83,8 @@ pub(crate) fn unpack_metrics(bytes: &[u8]) -> Result<Vec<MetricPoint>, Damaged> 
             unit: units.text()?.to_owned(),
             time_ns,
             value,
-            attributes: table.attributes(shapes.take()?)?,
-            resource: origins.resource(resources.take()?)?,
+            attributes: dictionary.table.attributes(shapes.take()?)?,
+            resource: dictionary.origins.resource(resources.take()?)?,
         })
     });
     points.collect()

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use quillon_core::trace::span::{Attributes, Dropped, Link, Resource, Scope, Span, SpanEvent, SpanKind, Status, StatusCode};
 
-use super::blob::{DigestReader, DigestWriter, Digests};
 use super::columns::{Numbers, TextReader, TextWriter, Texts, difference, sum};
-use super::origin::{OriginReader, OriginWriter, Origins};
-use super::value::{Table, TableReader, TableWriter};
-use super::{Damaged, MAX_EXPANDED, compress, expand, pack};
+use super::dictionary::{Dictionary, DictionaryReader, DictionaryWriter};
+use super::{Damaged, compress, expand, pack};
 
 /// What the outline does not say of a span.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,40 +28,36 @@ pub(crate) struct Detail {
 #[derive(Clone, PartialEq, prost::Message)]
 struct Part {
     #[prost(message, required, tag = "1")]
-    digests: Digests,
-    #[prost(message, required, tag = "2")]
-    origins: Origins,
-    #[prost(message, required, tag = "3")]
-    table: Table,
+    dictionary: Dictionary,
     /// What each span has, as bits.
-    #[prost(uint32, repeated, tag = "4")]
+    #[prost(uint32, repeated, tag = "2")]
     bits: Vec<u32>,
-    #[prost(uint32, repeated, tag = "5")]
+    #[prost(uint32, repeated, tag = "3")]
     shapes: Vec<u32>,
-    #[prost(uint32, repeated, tag = "6")]
+    #[prost(uint32, repeated, tag = "4")]
     scopes: Vec<u32>,
-    #[prost(uint32, repeated, tag = "7")]
+    #[prost(uint32, repeated, tag = "5")]
     resources: Vec<u32>,
-    #[prost(message, required, tag = "8")]
+    #[prost(message, required, tag = "6")]
     messages: Texts,
-    #[prost(message, required, tag = "9")]
+    #[prost(message, required, tag = "7")]
     trace_states: Texts,
     /// Counts: of dropped attributes, events and links; of events; of links; each where the bits say so.
-    #[prost(uint32, repeated, tag = "10")]
+    #[prost(uint32, repeated, tag = "8")]
     counts: Vec<u32>,
-    #[prost(message, required, tag = "11")]
+    #[prost(message, required, tag = "9")]
     event_names: Texts,
-    #[prost(sint64, repeated, tag = "12")]
+    #[prost(sint64, repeated, tag = "10")]
     event_times: Vec<i64>,
-    #[prost(uint32, repeated, tag = "13")]
+    #[prost(uint32, repeated, tag = "11")]
     event_shapes: Vec<u32>,
-    #[prost(message, required, tag = "14")]
+    #[prost(message, required, tag = "12")]
     link_traces: Texts,
-    #[prost(message, required, tag = "15")]
+    #[prost(message, required, tag = "13")]
     link_spans: Texts,
-    #[prost(message, required, tag = "16")]
+    #[prost(message, required, tag = "14")]
     link_states: Texts,
-    #[prost(uint32, repeated, tag = "17")]
+    #[prost(uint32, repeated, tag = "15")]
     link_shapes: Vec<u32>,
 }
 
@@ -82,13 +76,13 @@ pub(crate) fn pack_spans(spans: &[Span]) -> Result<Vec<(usize, Vec<u8>)>, Damage
 
 fn encode(spans: &[Span]) -> Part {
     let mut part = Part::default();
-    let (mut origins, mut table, mut links_table) = (OriginWriter::default(), TableWriter::default(), LinkWriter::default());
+    let (mut dictionary, mut links_table) = (DictionaryWriter::default(), LinkWriter::default());
     let (mut messages, mut trace_states, mut event_names) = (TextWriter::default(), TextWriter::default(), TextWriter::default());
     for span in spans {
         part.bits.push(bits(span));
-        part.shapes.push(table.attributes(&span.attributes));
-        part.scopes.push(origins.scope(&span.scope));
-        part.resources.push(origins.resource(&span.resource));
+        part.shapes.push(dictionary.table.attributes(&span.attributes));
+        part.scopes.push(dictionary.origins.scope(&span.scope));
+        part.resources.push(dictionary.origins.resource(&span.resource));
         if !span.status.message.is_empty() {
             messages.push(span.status.message.as_bytes());
         }
@@ -104,7 +98,7 @@ fn encode(spans: &[Span]) -> Part {
         for event in &span.events {
             event_names.push(event.name.as_bytes());
             part.event_times.push(difference(event.time_ns, span.start_ns));
-            part.event_shapes.push(table.attributes(&event.attributes));
+            part.event_shapes.push(dictionary.table.attributes(&event.attributes));
         }
         if !span.links.is_empty() {
             part.counts.push(count(span.links.len()));
@@ -113,20 +107,17 @@ fn encode(spans: &[Span]) -> Part {
             links_table.traces.push(&link.trace_id);
             links_table.spans.push(&link.span_id);
             links_table.states.push(link.trace_state.as_bytes());
-            part.link_shapes.push(table.attributes(&link.attributes));
+            part.link_shapes.push(dictionary.table.attributes(&link.attributes));
         }
     }
-    // The reader puts digests back in this order.
-    let mut digests = DigestWriter::default();
-    part.origins = origins.finish(&mut digests);
-    part.table = table.finish(&mut digests);
-    part.messages = messages.finish(&mut digests);
-    part.trace_states = trace_states.finish(&mut digests);
-    part.event_names = event_names.finish(&mut digests);
-    part.link_traces = links_table.traces.finish(&mut digests);
-    part.link_spans = links_table.spans.finish(&mut digests);
-    part.link_states = links_table.states.finish(&mut digests);
-    part.digests = digests.finish();
+    part.dictionary = dictionary.finish(|digests| {
+        part.messages = messages.finish(digests);
+        part.trace_states = trace_states.finish(digests);
+        part.event_names = event_names.finish(digests);
+        part.link_traces = links_table.traces.finish(digests);
+        part.link_spans = links_table.spans.finish(digests);
+        part.link_states = links_table.states.finish(digests);
+    });
     part
 }
 
@@ -169,11 +160,9 @@ fn bits(span: &Span) -> u32 {
 /// The details of the spans of a part, in their order.
 pub(crate) fn unpack_spans(bytes: &[u8]) -> Result<Vec<Detail>, Damaged> {
     let part: Part = expand(bytes)?;
-    let mut digests = DigestReader::new(part.digests, MAX_EXPANDED as usize);
-    let origins = OriginReader::new(part.origins, &mut digests)?;
+    let (dictionary, mut digests) = DictionaryReader::new(part.dictionary)?;
     let mut reader = Reader {
-        table: TableReader::new(part.table, &mut digests)?,
-        origins,
+        dictionary,
         shapes: Numbers::new(part.shapes),
         scopes: Numbers::new(part.scopes),
         resources: Numbers::new(part.resources),
@@ -192,8 +181,7 @@ pub(crate) fn unpack_spans(bytes: &[u8]) -> Result<Vec<Detail>, Damaged> {
 }
 
 struct Reader {
-    table: TableReader,
-    origins: OriginReader,
+    dictionary: DictionaryReader,
     shapes: Numbers<u32>,
     scopes: Numbers<u32>,
     resources: Numbers<u32>,
@@ -228,9 +216,9 @@ impl Reader {
         };
         let has = |bit: u32| bits & bit != 0;
         // In the order in which the writer adds to its columns.
-        let attributes = self.table.attributes(self.shapes.take()?)?;
-        let scope = self.origins.scope(self.scopes.take()?)?;
-        let resource = self.origins.resource(self.resources.take()?)?;
+        let attributes = self.dictionary.table.attributes(self.shapes.take()?)?;
+        let scope = self.dictionary.origins.scope(self.scopes.take()?)?;
+        let resource = self.dictionary.origins.resource(self.resources.take()?)?;
         let message = if has(HAS_MESSAGE) { self.messages.text()?.to_owned() } else { String::new() };
         let trace_state = if has(HAS_TRACE_STATE) { self.trace_states.text()?.to_owned() } else { String::new() };
         let mut dropped = Dropped::default();
@@ -259,12 +247,12 @@ impl Reader {
     fn event(&mut self) -> Result<SpanEvent, Damaged> {
         let name = self.event_names.text()?.to_owned();
         let time_ns = sum(0, self.event_times.take()?);
-        Ok(SpanEvent { time_ns, name, attributes: self.table.attributes(self.event_shapes.take()?)? })
+        Ok(SpanEvent { time_ns, name, attributes: self.dictionary.table.attributes(self.event_shapes.take()?)? })
     }
 
     fn link(&mut self) -> Result<Link, Damaged> {
         let (trace_id, span_id) = (self.link_traces.bytes()?.to_vec(), self.link_spans.bytes()?.to_vec());
         let trace_state = self.link_states.text()?.to_owned();
-        Ok(Link { trace_id, span_id, trace_state, attributes: self.table.attributes(self.link_shapes.take()?)? })
+        Ok(Link { trace_id, span_id, trace_state, attributes: self.dictionary.table.attributes(self.link_shapes.take()?)? })
     }
 }

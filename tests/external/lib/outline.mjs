@@ -110,7 +110,7 @@ export class FakeTrace {
       }
       case "metrics": return this.#json({ series: this.metrics.get(byId(query.get("span"))) ?? [] });
       case "search": return this.#json({ hits: this.hits, searched: 2, of: 2, next: null });
-      case "insight": return this.#json({ state: "failed", errors: [], checks: [], tests: [], critical: this.critical });
+      case "insight": return this.#json({ state: "failed", errors: this.origins ?? [], checks: [], tests: [], critical: this.critical });
       case "download": return { type: "application/x-ndjson", body: query.has("after") ? '{"page":2}\n' : '{"page":1}\n', headers: query.has("after") ? {} : { "x-next": "2" } };
       default: return null;
     }
@@ -146,6 +146,7 @@ export function failedRun() {
   records.push({ span: trace.rows[exec].id, time: trace.origin + 80_000, stream: 1, body: "10%\r50%\r100%\nsee \u001b]8;;https://example.com/docs\u0007the docs\u001b]8;;\u0007 and \u001b]8;;javascript:alert(1)\u0007not this\u001b]8;;\u0007\n", verbose: false, global: false, type: "" });
   trace.logs.set(exec, records);
   trace.metrics.set(exec, [{ name: "dagger.io/metrics.memory.current", unit: "byte", points: Array.from({ length: 40 }, (_, i) => [trace.origin + 20_000 + i * 1800, 5e7 + 4e7 * Math.sin(i / 4)]) }, { name: "dagger.io/metrics.cpustat.usage", unit: "us", points: Array.from({ length: 40 }, (_, i) => [trace.origin + 20_000 + i * 1800, i * i * 9000]) }]);
+  trace.origins = [exec];
   trace.critical = [root, test, exec];
   trace.hits = [{ row: exec, where: "log", excerpt: "recieve is not a word" }];
   return { trace, root, load, pass, test, from, exec, revealed };

@@ -9,7 +9,6 @@ const MOST_WAIT_MS = 30_000;
 
 export class Feed {
   #timer = null;
-  #controller = null;
   #sinceEnd = 0;
   #failures = 0;
   #cursor = null;
@@ -34,7 +33,6 @@ export class Feed {
     clearTimeout(this.#timer);
     if (this.#isBusy) return;
     this.#isBusy = true;
-    this.#controller = new AbortController();
     try {
       if (this.#cursor === null || !this.isComplete) await this.#load();
       else await this.#poll();
@@ -42,15 +40,10 @@ export class Feed {
       this.on.beat();
       this.#later();
     } catch (error) {
-      if (error.name !== "AbortError") this.#fail(error);
+      this.#fail(error);
     } finally {
       this.#isBusy = false;
     }
-  }
-
-  stop() {
-    clearTimeout(this.#timer);
-    this.#controller?.abort();
   }
 
   async #load() {
@@ -58,7 +51,7 @@ export class Feed {
     for (;;) {
       const held = model.size;
       const parameters = { from: held, names: model.names.length, part: held > 0 ? this.#numbering : undefined };
-      const answer = decode(await this.api.bytes("outline", parameters, { signal: this.#controller.signal }));
+      const answer = decode(await this.api.bytes("outline", parameters));
       // Another numbering in the middle: what is held is worthless, begin again.
       if (answer.isReset && held > 0) {
         this.on.reset();
@@ -79,7 +72,7 @@ export class Feed {
   async #poll() {
     const { model } = this;
     const parameters = { after: this.#cursor, from: 0, names: model.names.length, part: this.#numbering };
-    const answer = decode(await this.api.bytes("outline", parameters, { signal: this.#controller.signal }));
+    const answer = decode(await this.api.bytes("outline", parameters));
     this.#numbering = answer.numbering;
     if (answer.isReset) {
       this.on.reset();

@@ -16,6 +16,7 @@ import { CLOSED, INSIDE, OPENED, Tree } from "./tree.js";
 
 const OPEN_AT_FIRST = 3;
 const MOST_KEPT = 500;
+const MOST_ORIGINS = 100;
 const narrow = matchMedia("(max-width: 720px)");
 
 export class TracePage {
@@ -30,6 +31,8 @@ export class TracePage {
     this.zoomed = -1;
     this.showsAll = false;
     this.critical = null;
+    this.origins = null;
+    this.askedOrigins = 0;
     this.isFollowing = false;
     this.kept = null;
     this.opened = new Set();
@@ -111,6 +114,12 @@ export class TracePage {
     document.addEventListener("click", (event) => this.#followLink(event));
   }
 
+  /** Goes on in another place of the document. */
+  moveIn(mount) {
+    this.mount = mount;
+    if (!this.#isFresh) mount.replaceChildren(this.element);
+  }
+
   /* ---- what comes from the server ---- */
 
   #came(isComplete) {
@@ -129,7 +138,7 @@ export class TracePage {
     this.#timer = setTimeout(() => this.#rebuildNow(isComplete), isComplete && this.#cost < 100 ? 0 : this.#cost * 8);
   }
 
-  #rebuildNow(isComplete) {
+  async #rebuildNow(isComplete) {
     this.#timer = null;
     this.rebuild();
     this.search.refresh();
@@ -139,9 +148,11 @@ export class TracePage {
       this.element.dataset.loaded = "1";
     }
     this.#recall();
+    this.#tell();
+    const asking = isComplete ? this.#askOrigins() : null;
+    if (this.asked.id === "") await asking;
     this.#openFirst();
     this.#refreshBoxes();
-    this.#tell();
   }
 
   // A box is brought up to date while its span runs, and once more after it ended.
@@ -165,7 +176,7 @@ export class TracePage {
     this.wanted.clear();
     this.spans.clear();
     this.opened.clear();
-    [this.active, this.zoomed, this.critical] = [-1, -1, null];
+    [this.active, this.zoomed, this.critical, this.origins, this.askedOrigins] = [-1, -1, null, null, 0];
     this.tree = new Tree(new Model());
     this.list.show(new Uint32Array(0));
   }
@@ -356,9 +367,24 @@ export class TracePage {
     return this.tree.childCount(row) > 0 && (this.choices[row] === OPENED || (this.choices[row] !== CLOSED && this.tree.isOpenByItself(row)));
   }
 
-  /** Whether the row says below its name what went wrong: where it began, and where nothing below says so. */
+  /** Whether the row says below its name what went wrong: where an error began as the server sees it, else where nothing below failed. */
   hasError(row) {
-    return this.model.isFailed(row) && (this.model.has(row, FLAG.ERROR_ORIGIN) || (this.tree.inside[row] & INSIDE.FAILURE) === 0);
+    if (!this.model.isFailed(row)) return false;
+    return this.origins?.has(row) ?? (this.tree.inside[row] & INSIDE.FAILURE) === 0;
+  }
+
+  // Asks where the errors began when there are others than before; senders without links mark every failed row.
+  async #askOrigins() {
+    if (this.tree.failures === 0 || this.tree.failures === this.askedOrigins) return;
+    this.askedOrigins = this.tree.failures;
+    try {
+      const { errors } = await this.api.json("insight");
+      // A list that was cut says nothing of the others.
+      this.origins = errors.length > 0 && errors.length < MOST_ORIGINS ? new Set(errors) : null;
+      this.#show();
+    } catch {
+      // What the rows say of themselves will do.
+    }
   }
 
   hasLogs(row) {

@@ -50,10 +50,17 @@ export function makeRow() {
   return { element, call, parts, row: -1, signName: "" };
 }
 
+// Another call as receiver is known by its digest only: the type that the span's name begins with says more.
+function receiverOf(call, name) {
+  const tail = `.${call.field}`;
+  return /^@[0-9a-f]+$/.test(call.receiver ?? "") && name.endsWith(tail) ? name.slice(0, -tail.length) : call.receiver;
+}
+
 // Receiver, function, arguments and result, each with a class of its own; the full text of an argument on hover and for readers.
-function callParts(call) {
+function callParts(call, name) {
   const parts = [];
-  if (call.receiver) parts.push(h("span", { class: "tr-receiver", text: plain(call.receiver) }), ".");
+  const receiver = receiverOf(call, name);
+  if (receiver) parts.push(h("span", { class: "tr-receiver", text: plain(receiver) }), ".");
   parts.push(h("b", { text: plain(call.field) }));
   const args = call.args ?? [];
   parts.push("(");
@@ -86,7 +93,6 @@ export function fillRow(made, row, view) {
   if (isActive) classes.push("active");
   if (view.hits.has(row)) classes.push("hit");
   if (view.critical?.has(row)) classes.push("critical");
-  if ((flags & FLAG.ERROR_ORIGIN) !== 0) classes.push("origin");
   if (kids > 0) classes.push("folder");
   const className = classes.join(" ");
   if (element.className !== className) element.className = className;
@@ -126,7 +132,7 @@ function fillName(made, row, view, isNew) {
   made.nameKey = key;
   if (isRead) {
     parts.name.className = "tr-name call";
-    parts.name.replaceChildren(...callParts(span.call));
+    parts.name.replaceChildren(...callParts(span.call, name));
     parts.name.title = "";
   } else {
     const isCall = view.model.has(row, FLAG.CALL);
@@ -141,7 +147,7 @@ function fillBadges(element, row, view, state, kids) {
   const flags = model.flags[row];
   const words = [];
   if (view.critical?.has(row)) words.push(["critical", "On the critical path: the trace would have ended sooner without it", "critical"]);
-  if ((flags & FLAG.ERROR_ORIGIN) !== 0) words.push(["origin", "The error began here", "origin"]);
+  if (view.hasError(row)) words.push(["origin", "The error began here", "origin"]);
   if (state === "lost") words.push(["lost contact", "It did not say that it ended, and nothing was heard of it for 90 s", "lost"]);
   for (const [flag, word, title] of BADGES) {
     if ((flags & flag) === 0) continue;

@@ -163,9 +163,11 @@ export class Tree {
       group = above[group] < 0 ? size : above[group];
     }
     this.count = placed;
+    this.failures = 0;
     for (let i = placed - 1; i >= 0; i--) {
       const row = order[i];
       const parent = above[row];
+      if ((model.flags[row] & FLAG.ERROR_ORIGIN) !== 0) this.failures += 1;
       if (parent < 0) continue;
       let marks = inside[row];
       if ((model.flags[row] & FLAG.ERROR_ORIGIN) !== 0 || model.isFailed(row)) marks |= INSIDE.FAILURE;

@@ -80,6 +80,13 @@ try {
     if (colored === 0) throw new Error("the colours of the log are lost");
     await person.picture("check");
   });
+  await browse("the page of a check shows the trace of its attempt, open where it failed", async () => {
+    const row = page.locator(".tr-row", { hasText: "spelling" });
+    await row.first().waitFor();
+    await page.locator(".tr-log").getByText("is not a word").first().waitFor();
+    await page.locator("#trace-failures").getByText("exit code: 1").first().waitFor();
+    await person.picture("check-trace");
+  });
   await browse("a failed check is rerun from its page, which updates itself", async () => {
     const loaded = await page.evaluate(() => (globalThis.sameDocument = true));
     await page.getByRole("button", { name: "Rerun", exact: true }).click();

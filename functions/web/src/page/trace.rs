@@ -9,11 +9,11 @@ pub mod setup;
 pub mod sharing;
 
 use jiff::Timestamp;
-use quillon_core::trace::state::{SpanState, TraceState};
+use quillon_core::trace::state::TraceState;
 
 use super::state::State;
 
-/// The state of a trace in a sign and a word.
+/// The state of a trace, or of one of its spans, in a sign and a word.
 #[must_use]
 pub fn state_of(state: TraceState) -> State {
     match state {
@@ -22,18 +22,6 @@ pub fn state_of(state: TraceState) -> State {
         TraceState::Failed => State { key: "failure", word: "failed" },
         TraceState::Lost => State { key: "error", word: "lost" },
         TraceState::Canceled => State { key: "cancelled", word: "cancelled" },
-    }
-}
-
-/// The state of a span in a sign and a word.
-#[must_use]
-pub fn state_of_span(state: SpanState) -> State {
-    match state {
-        SpanState::Running => State { key: "running", word: "running" },
-        SpanState::Succeeded => State { key: "success", word: "succeeded" },
-        SpanState::Failed => State { key: "failure", word: "failed" },
-        SpanState::Lost => State { key: "error", word: "lost" },
-        SpanState::Canceled => State { key: "cancelled", word: "cancelled" },
     }
 }
 

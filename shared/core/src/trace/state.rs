@@ -10,37 +10,7 @@ use super::outline::{Outline, Row, Tree};
 /// running span every 30 s.
 pub const LOST_AFTER: i64 = 90_000;
 
-/// How a span stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SpanState {
-    /// It runs.
-    Running,
-    /// It ended well.
-    Succeeded,
-    /// It ended with an error of its own.
-    Failed,
-    /// It never said that it ended, and says nothing any more.
-    Lost,
-    /// It was cancelled, or could not go on because something that it needs failed.
-    Canceled,
-}
-
-impl SpanState {
-    /// Its name on the wire and in style sheets.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Lost => "lost",
-            Self::Canceled => "canceled",
-        }
-    }
-}
-
-/// How a run stands.
+/// How a run, or one of its spans, stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TraceState {
@@ -52,7 +22,7 @@ pub enum TraceState {
     Failed,
     /// It never said that it ended, and says nothing any more.
     Lost,
-    /// It was cancelled.
+    /// It was cancelled, or could not go on because something that it needs failed.
     Canceled,
 }
 
@@ -68,39 +38,27 @@ impl TraceState {
             Self::Canceled => "canceled",
         }
     }
-
-    /// Whether the run itself said that it is over.
-    #[must_use]
-    pub fn is_ended(self) -> bool {
-        match self {
-            Self::Succeeded | Self::Failed | Self::Canceled => true,
-            Self::Running | Self::Lost => false,
-        }
-    }
 }
 
 /// How a span stands by its own record. See [`shown_state`] for how it stands in its trace.
 #[must_use]
-pub fn span_state(row: &Row, now_ms: i64) -> SpanState {
+pub fn span_state(row: &Row, now_ms: i64) -> TraceState {
     if row.end_ns.is_none() {
-        if is_lost(row.received_ms, now_ms) { SpanState::Lost } else { SpanState::Running }
+        if is_lost(row.received_ms, now_ms) { TraceState::Lost } else { TraceState::Running }
     } else if row.flags.intersects(Flags::CANCELED.with(Flags::BLOCKED)) {
-        SpanState::Canceled
+        TraceState::Canceled
     } else if row.flags.is_failure() {
-        SpanState::Failed
+        TraceState::Failed
     } else {
-        SpanState::Succeeded
+        TraceState::Succeeded
     }
 }
 
-/// How a span stands in its trace: nothing runs any more below a root that ended.
+/// How a span stands in a trace of this state: nothing runs any more in a trace that is over.
 #[must_use]
-pub fn shown_state(outline: &Outline, tree: &Tree, row: u32, now_ms: i64) -> SpanState {
-    let own = span_state(&outline.rows[row as usize], now_ms);
-    match own {
-        SpanState::Running if outline.rows[tree.root(row) as usize].end_ns.is_some() => SpanState::Lost,
-        SpanState::Running | SpanState::Succeeded | SpanState::Failed | SpanState::Lost | SpanState::Canceled => own,
-    }
+pub fn shown_state(row: &Row, trace: TraceState, now_ms: i64) -> TraceState {
+    let own = span_state(row, now_ms);
+    if own == TraceState::Running && trace != TraceState::Running { TraceState::Lost } else { own }
 }
 
 /// What the roots of a trace are ranked by, the least first: a span without a parent before one whose parent is elsewhere, one of
@@ -189,27 +147,28 @@ mod tests {
     fn a_span_stands_as_its_record_says() {
         let new = || SpanBuilder::new(1);
         for (span, now, expected) in [
-            (new(), NOW, SpanState::Running),
-            (new(), LATE - 1, SpanState::Running),
-            (new(), LATE, SpanState::Lost),
-            (new(), i64::MIN, SpanState::Running),
-            (new().ended(0), LATE, SpanState::Succeeded),
-            (new().failed(9, "x"), NOW, SpanState::Failed),
-            (new().failed(9, "x").marked("dagger.io/dag.canceled"), NOW, SpanState::Canceled),
-            (new().failed(9, "x").marked("dagger.io/dag.blocked"), NOW, SpanState::Canceled),
-            (new().ended(9).marked("dagger.io/dag.canceled"), NOW, SpanState::Canceled),
+            (new(), NOW, TraceState::Running),
+            (new(), LATE - 1, TraceState::Running),
+            (new(), LATE, TraceState::Lost),
+            (new(), i64::MIN, TraceState::Running),
+            (new().ended(0), LATE, TraceState::Succeeded),
+            (new().failed(9, "x"), NOW, TraceState::Failed),
+            (new().failed(9, "x").marked("dagger.io/dag.canceled"), NOW, TraceState::Canceled),
+            (new().failed(9, "x").marked("dagger.io/dag.blocked"), NOW, TraceState::Canceled),
+            (new().ended(9).marked("dagger.io/dag.canceled"), NOW, TraceState::Canceled),
         ] {
             assert_eq!(span_state(&outline([span]).rows[0], now), expected);
         }
     }
 
     #[test]
-    fn nothing_runs_below_a_root_that_ended() {
-        let outline =
-            outline([SpanBuilder::new(1).ended(9), SpanBuilder::new(2).under(1), SpanBuilder::new(3).under(2), SpanBuilder::new(4)]);
-        let tree = outline.tree();
-        let states: Vec<_> = (0..4).map(|row| shown_state(&outline, &tree, row, NOW)).collect();
-        assert_eq!(states, [SpanState::Succeeded, SpanState::Lost, SpanState::Lost, SpanState::Running]);
+    fn nothing_runs_in_a_trace_that_is_over() {
+        let outline = outline([SpanBuilder::new(1).ended(9), SpanBuilder::new(2).under(1), SpanBuilder::new(3).under(2).failed(9, "x")]);
+        let states = |trace| outline.rows.iter().map(move |row| shown_state(row, trace, NOW)).collect::<Vec<_>>();
+        assert_eq!(states(TraceState::Running), [TraceState::Succeeded, TraceState::Running, TraceState::Failed]);
+        for over in [TraceState::Succeeded, TraceState::Failed, TraceState::Lost, TraceState::Canceled] {
+            assert_eq!(states(over), [TraceState::Succeeded, TraceState::Lost, TraceState::Failed]);
+        }
     }
 
     #[test]

@@ -5,12 +5,12 @@ use quillon_core::trace::card::Card;
 use quillon_core::trace::hint::Flags;
 use quillon_core::trace::insight;
 use quillon_core::trace::outline::{Outline, Tree};
-use quillon_core::trace::state::{SpanState, TraceState, span_state};
+use quillon_core::trace::state::{TraceState, shown_state};
 
 use super::list::thousands;
 use super::origin::Origin;
 use super::sharing::{Audience, LIVES, Sharing};
-use super::{at, state_of, state_of_span, took};
+use super::{at, state_of, took};
 use crate::link::{Paths, TraceView};
 use crate::page::card::Scene;
 use crate::page::check::{Fact, Value};
@@ -261,12 +261,9 @@ impl Page<'_> {
         }
     }
 
-    /// The state of a span: what runs in a trace that is over was lost.
     fn state(&self, row: u32) -> State {
-        let Some(row) = self.content.outline.rows.get(row as usize) else { return state_of_span(SpanState::Lost) };
-        let state = span_state(row, self.now_ms);
-        let is_abandoned = state == SpanState::Running && self.content.state != TraceState::Running;
-        state_of_span(if is_abandoned { SpanState::Lost } else { state })
+        let Some(row) = self.content.outline.rows.get(row as usize) else { return state_of(TraceState::Lost) };
+        state_of(shown_state(row, self.content.state, self.now_ms))
     }
 
     fn took(&self, row: u32) -> String {
@@ -291,7 +288,7 @@ impl Page<'_> {
     /// A check that says that it did not pass has failed, however its span ended.
     fn leaf_state(&self, row: u32) -> State {
         let has_failed = self.content.outline.rows.get(row as usize).is_some_and(|row| row.flags.is_failed_check());
-        if has_failed { state_of_span(SpanState::Failed) } else { self.state(row) }
+        if has_failed { state_of(TraceState::Failed) } else { self.state(row) }
     }
 
     fn failures(&self) -> (Vec<Failure>, usize) {

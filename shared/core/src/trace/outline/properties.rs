@@ -79,11 +79,12 @@ fn take_in(outline: &mut Outline, arrivals: &[Arrival]) {
 /// Everything that is read out of an outline, with ids in place of row numbers.
 fn reading(outline: &Outline) -> (Columns, Vec<Vec<String>>) {
     let tree = outline.tree();
+    let trace = trace_state(outline, &tree, 80_000);
     let show = |rows: Vec<u32>| -> Vec<String> {
         let shown = |row: u32| {
             let flags = outline.rows[row as usize].flags;
             let parent = tree.parent(row).map(|parent| outline.rows[parent as usize].id);
-            let state = shown_state(outline, &tree, row, 80_000);
+            let state = shown_state(&outline.rows[row as usize], trace, 80_000);
             format!("{} {parent:?} {state:?} {flags:?}", outline.rows[row as usize].id)
         };
         rows.into_iter().map(shown).collect()
@@ -97,7 +98,7 @@ fn reading(outline: &Outline) -> (Columns, Vec<Vec<String>>) {
         show(insight::checks(outline, &tree)),
         show(insight::tests(outline, &tree)),
         show(insight::priority(outline, &tree, 6)),
-        vec![format!("{:?} {}", trace_state(outline, &tree, 80_000), outline.failed_checks())],
+        vec![format!("{trace:?} {}", outline.failed_checks())],
     ];
     let mut columns = outline.columns(outline.order());
     columns.strays = outline.strays();

@@ -31,8 +31,11 @@ pub(crate) use plan::{FIRST_LOOK, is_worth_compacting};
 use plan::Plan;
 use write::Writer;
 
-/// How long a sealer has the trace for itself; others that come all the same lose, and harm nothing.
+/// How long a sealer has the trace for itself, more than its function may run; others that come all the same lose, and harm nothing.
 const LEASE: SignedDuration = SignedDuration::from_mins(15);
+
+/// When to try again after a failure.
+const AGAIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// How long after a deletion chunks may still be put.
 const LATE: SignedDuration = SignedDuration::from_secs(60);
@@ -95,7 +98,16 @@ impl Traces {
                 let _ = self.store.rearm(org, trace, head.seq, None).await?;
                 Ok(Sealed::Nothing)
             }
-            Plan::Seal { is_final } => Box::pin(self.seal_now(of, card, is_final, now)).await,
+            // Whoever is at it does what there is to do; another would only take its processor away.
+            Plan::Seal { .. } if is_leased(&head, now) => Ok(Sealed::Nothing),
+            Plan::Seal { is_final } => {
+                let outcome = Box::pin(self.seal_now(of, card, is_final, now)).await;
+                if outcome.is_err() {
+                    // Best effort: the lease ends by itself.
+                    let _ = self.store.rearm(org, trace, head.seq, Some(later(now, AGAIN))).await;
+                }
+                outcome
+            }
         }
     }
 
@@ -234,6 +246,12 @@ impl Traces {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether another sealer has begun, has not finished, and may still be alive.
+fn is_leased(head: &TraceHead, now: Timestamp) -> bool {
+    let finished = head.seal.as_ref().map_or(0, |pointer| pointer.generation);
+    head.generation > finished && head.due_at.is_some_and(|due_at| due_at > now)
 }
 
 /// What a sealer has done before readers are pointed at it.

@@ -79,6 +79,8 @@ pub struct Head {
     pub last_ms: i64,
     /// When the trace was deleted.
     pub deleted_at: Option<Timestamp>,
+    /// The last generation of parts that a sealer began, 0 for none: beyond that of the pointer somebody is at it, or died.
+    pub generation: u32,
     /// What is sealed.
     pub seal: Option<SealPointer>,
     /// When a sealer is to look at it.
@@ -102,6 +104,8 @@ struct Stored {
     #[serde(default)]
     last_ms: i64,
     deleted_at: Option<i64>,
+    #[serde(default)]
+    generation: u32,
     seal: Option<SealPointer>,
     due_at: Option<i64>,
     ttl: Option<i64>,
@@ -121,6 +125,7 @@ pub(super) fn decode(attributes: Attributes) -> Result<Head> {
         first_ms: stored.first_ms,
         last_ms: stored.last_ms,
         deleted_at: millisecond(stored.deleted_at)?,
+        generation: stored.generation,
         seal: stored.seal,
         due_at: millisecond(stored.due_at)?,
         expires_at: stored.ttl.map(Timestamp::from_second).transpose().map_err(|error| Error::corrupt(&key, error))?,

@@ -155,3 +155,18 @@ async fn a_deleted_trace_stays_deleted_whatever_comes() {
     assert_eq!(traces.due(at(1_000_000), 10).await.expect("due"), []);
     assert_eq!(traces.seal(org(), trace(9), at(0)).await.expect("sealed"), Sealed::Gone);
 }
+
+#[tokio::test]
+async fn one_sealer_at_a_time_and_another_when_it_died() {
+    let db = Db::new().await;
+    let traces = db.traces();
+    let batch = spans(vec![span(trace(0), 1, 0, "dagger check", ns(0, 0), Some(ns(1, 0)))], at(0));
+    let _ = traces.append(&claim(org()), &batch, at(0)).await.expect("appended");
+    // Somebody begins and is never heard of again.
+    let (generation, _) = db.traces.begin_seal(org(), trace(0), at(960)).await.expect("begun").expect("there");
+    assert_eq!(generation, 1);
+    assert_eq!(traces.seal(org(), trace(0), at(100)).await.expect("sealed"), Sealed::Nothing);
+    assert_eq!(traces.due(at(959), 10).await.expect("due"), []);
+    assert_eq!(traces.due(at(960), 10).await.expect("due"), [(org(), trace(0))]);
+    assert_eq!(traces.seal(org(), trace(0), at(960)).await.expect("sealed"), Sealed::Final);
+}

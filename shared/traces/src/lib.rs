@@ -71,6 +71,9 @@ pub const MAX_BYTES: u64 = 4 << 30;
 /// How many loads of different traces run beside each other; two of one trace never do.
 const LANES: usize = 16;
 
+/// How many traces are sealed beside each other: each holds an outline in memory, which may be of two million spans.
+const SEALERS: usize = 2;
+
 /// Telemetry in the table of traces. Cheap to clone; clones share what they have read.
 #[derive(Debug, Clone)]
 pub struct Traces {
@@ -87,6 +90,7 @@ struct Shared {
     sources: Mutex<Cache<SourceKey, Source>>,
     cards: Mutex<Cache<Of, Arc<Card>>>,
     lanes: [tokio::sync::Mutex<()>; LANES],
+    sealers: tokio::sync::Semaphore,
 }
 
 impl Traces {
@@ -99,6 +103,7 @@ impl Traces {
             sources: Mutex::new(Cache::new(part * 5)),
             cards: Mutex::new(Cache::new(part)),
             lanes: Default::default(),
+            sealers: tokio::sync::Semaphore::new(SEALERS),
         };
         Self { store, shared: Arc::new(shared) }
     }

@@ -112,6 +112,8 @@ impl Traces {
     }
 
     async fn seal_now(&self, of: Of, card: Option<Card>, is_final: bool, now: Timestamp) -> Result<Sealed> {
+        // Never closed; and without a permit the work is the same.
+        let _permit = self.shared.sealers.acquire().await.ok();
         let Some((generation, head)) = self.store.begin_seal(of.0, of.1, later(now, LEASE)).await? else { return Ok(Sealed::Gone) };
         let base = head.seal.as_ref().map(|pointer| pointer.generation);
         let Some(work) = self.build(of, generation, &head, is_final, now).await? else {

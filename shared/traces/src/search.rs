@@ -14,7 +14,7 @@ use crate::{Traces, cursor, weight};
 const MAX_HITS: usize = 200;
 
 /// Rows whose records are read at once.
-const ROWS: u32 = 512;
+const ROWS: u32 = 128;
 
 /// Longest text that is searched for, in bytes.
 const MAX_TEXT: usize = 200;
@@ -169,7 +169,7 @@ impl Traces {
         let mut spent = 0;
         let mut found = Vec::new();
         let mut visit = |at: usize, _: &Row, _: &str, record: Record<'_>| {
-            spent += weight::attributes(record.attributes()) + 64;
+            spent += weight::attributes(record.attributes()) + record.message().len() + 64;
             let excerpt = needle.find(record.message()).or_else(|| needle.find_in(record.attributes()));
             found.extend(excerpt.map(|excerpt| (rows[at], excerpt)));
         };

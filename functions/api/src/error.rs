@@ -159,24 +159,12 @@ impl ApiError {
     }
 
     pub(crate) fn unavailable(error: &dyn std::error::Error) -> Self {
-        Self::Unavailable { cause: chain(error) }
+        Self::Unavailable { cause: quillon_core::text::with_causes(error) }
     }
 
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
-        Self::Internal { cause: chain(error) }
+        Self::Internal { cause: quillon_core::text::with_causes(error) }
     }
-}
-
-/// An error with all its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ impl Visit<'_> {
             Problem::Refused(reason) => (StatusCode::CONFLICT, Notice::refused(reason)),
             Problem::Store(_) | Problem::Workflow(_) | Problem::Traces(_) | Problem::Render(_) => {
                 let is_transient = is_transient(problem);
-                let cause = chain(problem);
+                let cause = quillon_core::text::with_causes(problem);
                 tracing::error!(cause, path = self.request.uri().path(), "a page failed");
                 let status = if is_transient { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
                 (status, Notice::broken(is_transient))
@@ -279,16 +279,4 @@ fn is_transient(problem: &Problem) -> bool {
         Problem::Traces(error) => error.is_retryable(),
         Problem::NotFound | Problem::ForeignForm | Problem::BadForm(_) | Problem::Refused(_) | Problem::Render(_) => false,
     }
-}
-
-/// An error with all its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

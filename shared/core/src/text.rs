@@ -34,6 +34,19 @@ pub fn shorten(text: &str, limit: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// An error with all its causes on one line, for logs.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +66,14 @@ mod tests {
         assert_eq!(shorten("short", 5), "short");
         assert_eq!(first_line("fix: x\n\nbody", 40), "fix: x");
         assert_eq!(shorten("a\u{1b}[31mb", 20), "a [31mb");
+    }
+
+    #[test]
+    fn an_error_is_told_with_what_caused_it() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::fmt::Error);
+        let expected = format!("outer: {}", std::fmt::Error);
+        assert_eq!((with_causes(&Outer(std::fmt::Error)), with_causes(&std::fmt::Error)), (expected, std::fmt::Error.to_string()));
     }
 }

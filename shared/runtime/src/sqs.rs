@@ -18,14 +18,7 @@ pub struct Failure {
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        let mut cause = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            cause.push_str(": ");
-            cause.push_str(&inner.to_string());
-            source = inner.source();
-        }
-        Self { cause }
+        Self { cause: quillon_core::text::with_causes(&error) }
     }
 }
 

@@ -142,10 +142,7 @@ fn proto_value(value: &Value) -> AnyValue {
 
 pub(crate) fn proto_attributes(attributes: &Attributes) -> Vec<KeyValue> {
     let entry = |(key, value): &(String, Value)| {
-        let raw = match value {
-            Value::Text(text) if key == DAG_CALL => STANDARD.decode(text).ok(),
-            _ => None,
-        };
+        let raw = value.as_text().filter(|_| key == DAG_CALL).and_then(|text| STANDARD.decode(text).ok());
         match raw {
             Some(raw) => {
                 let value = Some(AnyValue { value: Some(any_value::Value::BytesValue(raw)) });

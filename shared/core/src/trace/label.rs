@@ -20,7 +20,7 @@ use crate::id::{InvalidId, PullNumber, serde_as_text};
 use crate::text::first_line;
 
 /// The `service.name` of the process whose resource carries the labels.
-pub const CLI_SERVICE: &str = "dagger-cli";
+const CLI_SERVICE: &str = "dagger-cli";
 
 /// The label that names the repository.
 pub const GIT_REMOTE: &str = "dagger.io/git.remote";

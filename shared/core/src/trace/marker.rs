@@ -28,7 +28,7 @@ pub fn without_markers(text: &str) -> Cow<'_, str> {
 }
 
 /// The spans that the markers of a text name, in their order.
-pub fn marked_spans(text: &str) -> impl Iterator<Item = (TraceId, SpanId)> {
+pub(crate) fn marked_spans(text: &str) -> impl Iterator<Item = (TraceId, SpanId)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let found = next(rest)?;

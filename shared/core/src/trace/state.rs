@@ -41,8 +41,7 @@ impl TraceState {
 }
 
 /// How a span stands by its own record. See [`shown_state`] for how it stands in its trace.
-#[must_use]
-pub fn span_state(row: &Row, now_ms: i64) -> TraceState {
+fn span_state(row: &Row, now_ms: i64) -> TraceState {
     if row.end_ns.is_none() {
         if is_lost(row.received_ms, now_ms) { TraceState::Lost } else { TraceState::Running }
     } else if row.flags.intersects(Flags::CANCELED.with(Flags::BLOCKED)) {
@@ -63,8 +62,7 @@ pub fn shown_state(row: &Row, trace: TraceState, now_ms: i64) -> TraceState {
 
 /// What the roots of a trace are ranked by, the least first: a span without a parent before one whose parent is elsewhere, one of
 /// the CLI before others, then the earliest.
-#[must_use]
-pub fn root_rank(has_parent: bool, is_cli: bool, start_ns: u64, id: SpanId) -> (bool, bool, u64, SpanId) {
+pub(crate) fn root_rank(has_parent: bool, is_cli: bool, start_ns: u64, id: SpanId) -> (bool, bool, u64, SpanId) {
     (has_parent, !is_cli, start_ns, id)
 }
 
@@ -93,7 +91,7 @@ pub fn trace_state(outline: &Outline, tree: &Tree, now_ms: i64) -> TraceState {
 
 /// How a root ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RootEnd {
+pub(crate) enum RootEnd {
     /// Well.
     Ok,
     /// It was cancelled.
@@ -119,8 +117,7 @@ impl RootEnd {
 }
 
 /// How a run stands, by how its roots ended, whether one of its checks did not pass, and when its last record was taken in.
-#[must_use]
-pub fn state_of(roots: impl IntoIterator<Item = RootEnd>, has_failed_check: bool, last_received_ms: i64, now_ms: i64) -> TraceState {
+pub(crate) fn state_of(roots: impl IntoIterator<Item = RootEnd>, has_failed_check: bool, last_received_ms: i64, now_ms: i64) -> TraceState {
     match roots.into_iter().max().unwrap_or(RootEnd::Running) {
         RootEnd::Running if is_lost(last_received_ms, now_ms) => TraceState::Lost,
         RootEnd::Running => TraceState::Running,

@@ -20,7 +20,7 @@ use crate::page::text::{counted, label, visible};
 use crate::page::time::Moment;
 
 /// Failures that are told at the top.
-pub const MAX_FAILURES: usize = 5;
+const MAX_FAILURES: usize = 5;
 
 /// Lines of the log below a failure.
 pub const TAIL_LINES: usize = 20;

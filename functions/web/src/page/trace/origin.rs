@@ -78,8 +78,7 @@ pub fn source_of(card: &Card) -> Source {
 }
 
 /// An address that somebody else wrote, if it leads to the web and nowhere else.
-#[must_use]
-pub fn web_link(text: &str) -> Option<String> {
+fn web_link(text: &str) -> Option<String> {
     let url = url::Url::parse(text).ok()?;
     let is_web = matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() && url.password().is_none();
     is_web.then(|| url.to_string())

@@ -89,8 +89,7 @@ impl RootSeen {
     }
 
     /// How it ended.
-    #[must_use]
-    pub fn end(&self) -> RootEnd {
+    pub(crate) fn end(&self) -> RootEnd {
         match (self.end_ns, self.is_canceled, self.is_error) {
             (None, _, _) => RootEnd::Running,
             (Some(_), true, _) => RootEnd::Canceled,

@@ -56,7 +56,7 @@ enum Error {
     Queue(#[from] quillon_queue::Error),
     #[error(transparent)]
     Traces(#[from] quillon_traces::Error),
-    #[error("there is no schedule `{0}`")]
+    #[error("there is no schedule `{0}`, use `seal`")]
     UnknownSchedule(String),
 }
 

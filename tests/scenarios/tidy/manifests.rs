@@ -90,8 +90,7 @@ fn the_webhook_can_reach_neither_a_table_nor_the_key_of_the_app() {
 fn every_room_has_the_lints_of_the_workspace() {
     let has_lints =
         |room: &String| manifest(room).get("lints").and_then(|lints| lints.get("workspace")).and_then(Value::as_bool) == Some(true);
-    let problems: Vec<String> =
-        all_rooms().chain(TESTS.map(str::to_owned)).filter(|room| !has_lints(room)).collect();
+    let problems: Vec<String> = all_rooms().chain(TESTS.map(str::to_owned)).filter(|room| !has_lints(room)).collect();
     expect_none("these lack `[lints] workspace = true`", &problems);
 }
 

@@ -65,6 +65,22 @@ fn nothing_hides_a_problem() {
     expect_none("forbidden", &problems);
 }
 
+/// Commit messages, span names and logs are what attackers write: scripts make text of them, and templates escape them.
+#[test]
+fn no_html_is_made_from_what_others_wrote() {
+    const SINKS: [&str; 7] =
+        ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "createContextualFragment", "srcdoc", "eval("];
+    let mut problems = Vec::new();
+    for file in files_below("functions/web/assets").into_iter().filter(|file| file.has_extension("js")) {
+        for (line, text) in code(&file.text) {
+            for sink in SINKS.iter().filter(|sink| text.contains(**sink)) {
+                problems.push(format!("{}:{line} has `{sink}`: make text nodes", file.path));
+            }
+        }
+    }
+    expect_none("scripts make no HTML", &problems);
+}
+
 /// A test that sleeps is slow on a good day and wrong on a bad one. A benchmark is no test: it may keep a pace.
 /// To give up in a `select!` after a time is no sleep either.
 #[test]

@@ -20,6 +20,9 @@ const IN_WORK_KB: u32 = 256 * 1024;
 const WEIGHT: usize = 3;
 const COMPRESSED_WEIGHT: usize = 12;
 
+/// Large requests that are read and stored at once. Each may take a hundred megabytes and one processor.
+const TURNS: usize = 2;
+
 /// When to come back while others are in work, in seconds.
 const BUSY_S: u32 = 2;
 
@@ -37,13 +40,14 @@ pub(crate) struct Budget {
     bytes_per_s: i64,
     buckets: Mutex<HashMap<String, Bucket>>,
     in_work: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
 }
 
 impl Budget {
     /// A budget of this many kilobytes per second and sender.
     pub(crate) fn new(kb_per_s: u32) -> Self {
         let in_work = Arc::new(Semaphore::new(IN_WORK_KB as usize));
-        Self { bytes_per_s: i64::from(kb_per_s.max(1)) * 1024, buckets: Mutex::default(), in_work }
+        Self { bytes_per_s: i64::from(kb_per_s.max(1)) * 1024, buckets: Mutex::default(), in_work, turns: Arc::new(Semaphore::new(TURNS)) }
     }
 
     /// Lets a request in while its sender has anything left: a request is never larger than what is allowed at once.
@@ -79,6 +83,12 @@ impl Budget {
         Arc::clone(&self.in_work).try_acquire_many_owned(kilobytes).map_err(|_| Refused::Busy { retry_after_s: BUSY_S })
     }
 
+    /// Waits for the turn of a large request, first come first served; given back when the answer is there.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // Never closed.
+        Arc::clone(&self.turns).acquire_owned().await.ok()
+    }
+
     fn most(&self) -> i64 {
         self.bytes_per_s * BURST_S
     }
@@ -92,6 +102,8 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     fn at(ms: i64) -> Timestamp {
@@ -122,6 +134,16 @@ mod tests {
             budget.charge(&sender.to_string(), 1024 * 1024, at(0));
         }
         assert!(budget.buckets.lock().expect("no panic").len() <= MAX_SENDERS);
+    }
+
+    #[test]
+    fn large_requests_take_turns() {
+        let budget = Budget::new(1);
+        let taken: Vec<_> = (0..TURNS).map(|_| budget.turn().now_or_never().flatten().expect("a turn")).collect();
+        let mut next = Box::pin(budget.turn());
+        assert!(next.as_mut().now_or_never().is_none());
+        drop(taken);
+        assert!(next.now_or_never().flatten().is_some());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use quillon_core::id::{AttemptId, OrgId, RepositoryId};
 use quillon_core::name::RepositoryName;
 use quillon_core::org::Token;
 use quillon_core::trace::card::Claim;
-use quillon_otlp::{Batch, Encoding, Limits, Refused, Rejected, Signal};
+use quillon_otlp::{Batch, Decoded, Encoding, Limits, Refused, Rejected, Signal};
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::{Clock, Settings, SettingsError};
 use quillon_secrets::Secrets;
@@ -43,6 +43,15 @@ const CARD_CACHE: usize = 32 * 1024 * 1024;
 
 /// How many traces of one request are written at once.
 const SIDE_BY_SIDE: usize = 8;
+
+/// Bytes of a request that is read at once; larger ones take turns, so that they neither fill the memory nor keep small ones waiting.
+const SMALL: usize = 1024 * 1024;
+
+/// The same for JSON, which takes many times as much as values.
+const SMALL_JSON: usize = 128 * 1024;
+
+/// As how many bytes a trace counts for its sender: each costs several writes, however little it says.
+const PER_TRACE: usize = 8 * 1024;
 
 /// When to come back after storage could not be reached, in seconds.
 const UNAVAILABLE_S: u32 = 5;
@@ -174,11 +183,29 @@ async fn take(deps: &Deps, signal: Signal, encoding: Encoding, request: &Request
     let content_encoding = text(request.headers(), CONTENT_ENCODING);
     let is_compressed = content_encoding.is_some_and(|encoding| !encoding.trim().eq_ignore_ascii_case("identity"));
     let _room = deps.budget.enter(request.body().len(), is_compressed)?;
-    let decoded = {
-        let body = quillon_otlp::inflate(request.body(), content_encoding, &deps.limits)?;
-        deps.budget.charge(&sender.account, body.len(), now);
-        quillon_otlp::decode(signal, encoding, &body, &deps.limits, now)?
+    let small = match encoding {
+        Encoding::Protobuf => SMALL,
+        Encoding::Json => SMALL_JSON,
     };
+    let limits = Limits { inflated: small, ..deps.limits.clone() };
+    let (decoded, _turn) = match quillon_otlp::inflate(request.body(), content_encoding, &limits) {
+        Ok(body) if body.len() <= small => {
+            deps.budget.charge(&sender.account, body.len(), now);
+            (quillon_otlp::decode(signal, encoding, &body, &deps.limits, now)?, None)
+        }
+        Ok(_) | Err(Refused::TooLarge { .. }) => {
+            let turn = deps.budget.turn().await;
+            let now = deps.clock.now();
+            // Those that were before it may have been of the same sender.
+            deps.budget.admit(&sender.account, now)?;
+            let large = Large { signal, encoding, content_encoding: content_encoding.map(str::to_owned), body: request.body().clone() };
+            let (length, decoded) = large.decode(&deps.limits, now).await?;
+            deps.budget.charge(&sender.account, length, now);
+            (decoded?, Some(turn))
+        }
+        Err(refused) => return Err(refused.into()),
+    };
+    deps.budget.charge(&sender.account, decoded.batches.len() * PER_TRACE, now);
     let mut rejected = decoded.rejected;
     let appends: Vec<_> = decoded.batches.iter().map(|batch| append(deps, &sender.claim, batch, now)).collect();
     let appended: Vec<Option<&'static str>> = futures::stream::iter(appends).buffered(SIDE_BY_SIDE).try_collect().await?;
@@ -188,6 +215,31 @@ async fn take(deps: &Deps, signal: Signal, encoding: Encoding, request: &Request
         }
     }
     Ok(rejected)
+}
+
+/// A request that takes long to read.
+struct Large {
+    signal: Signal,
+    encoding: Encoding,
+    content_encoding: Option<String>,
+    body: Bytes,
+}
+
+impl Large {
+    /// Reads it where nobody else has to wait for that; how many bytes it was, and what they say.
+    async fn decode(self, limits: &Limits, now: Timestamp) -> Result<(usize, Result<Decoded, Refused>), Refused> {
+        let limits = limits.clone();
+        let read = move || {
+            let body = quillon_otlp::inflate(&self.body, self.content_encoding.as_deref(), &limits)?;
+            Ok((body.len(), quillon_otlp::decode(self.signal, self.encoding, &body, &limits, now)))
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(read) => read,
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            // The process stops.
+            Err(_) => Err(Refused::Busy { retry_after_s: UNAVAILABLE_S }),
+        }
+    }
 }
 
 /// Appends one batch to its trace; why it was not, if it was not.
@@ -234,7 +286,7 @@ fn refuse(error: &Error, encoding: Encoding) -> Response<Bytes> {
         }
         Error::Denied(Denied::Store(_) | Denied::Secret(_)) | Error::Store(_) | Error::Traces(_) => {
             // The cause names our tables: it is for the log only.
-            tracing::error!("telemetry was not taken in: {error}");
+            tracing::error!("telemetry was not taken in: {}", quillon_core::text::with_causes(error));
             let body = status(UNAVAILABLE, "telemetry cannot be stored at the moment, send it again");
             respond(StatusCode::SERVICE_UNAVAILABLE, encoding, body, Some(UNAVAILABLE_S))
         }

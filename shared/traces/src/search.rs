@@ -1,5 +1,7 @@
 //! Search in names, attributes and logs, in this order, some of it per request.
 
+use std::collections::HashMap;
+
 use quillon_core::trace::outline::{Outline, Row};
 use quillon_core::trace::span::{Attributes, Value};
 
@@ -15,6 +17,9 @@ const MAX_HITS: usize = 200;
 
 /// Rows whose records are read at once.
 const ROWS: u32 = 128;
+
+/// Bytes of names that are searched at once.
+const NAMES_AT_ONCE: usize = 4 << 20;
 
 /// Longest text that is searched for, in bytes.
 const MAX_TEXT: usize = 200;
@@ -222,20 +227,26 @@ impl Traces {
     }
 }
 
+/// Searches the names of some rows, each name once; a row for every name is what a hostile trace has.
 fn search_names(outline: &Outline, needle: &Needle, done: &mut u64, hits: &mut Vec<Hit>) -> usize {
-    let count = u32::try_from(outline.name_count()).unwrap_or(u32::MAX);
-    let found: Vec<Option<String>> = (0..count).map(|name| needle.find(outline.name(quillon_core::trace::outline::NameId(name)))).collect();
+    let mut known: HashMap<u32, Option<String>> = HashMap::new();
+    let mut spent = 0;
     let first = usize::try_from(*done).unwrap_or(usize::MAX);
     for (number, row) in (0..).zip(&outline.rows).skip(first) {
-        if hits.len() >= MAX_HITS {
+        if hits.len() >= MAX_HITS || spent >= NAMES_AT_ONCE {
             break;
         }
         *done += 1;
-        if let Some(Some(excerpt)) = found.get(row.name.0 as usize) {
+        let found = known.entry(row.name.0).or_insert_with(|| {
+            let name = outline.name(row.name);
+            spent += name.len();
+            needle.find(name)
+        });
+        if let Some(excerpt) = found {
             hits.push(Hit { row: number, place: Where::Name, excerpt: excerpt.clone() });
         }
     }
-    0
+    spent
 }
 
 /// What is searched for, in lower case.

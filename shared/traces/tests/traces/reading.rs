@@ -1,5 +1,6 @@
 //! Search, export, tails of logs, missing chunks, and what a request costs.
 
+use opentelemetry_proto::tonic::trace::v1::Status;
 use quillon_store::{ChunkKind, StoredChunk};
 use quillon_traces::{Error, LogPage, Query, Where};
 
@@ -45,6 +46,32 @@ async fn a_text_is_found_in_names_attributes_and_logs_before_and_after_a_seal() 
         let bad = Query { after: Some("x1".to_owned()), ..Query::everywhere("needle") };
         assert!(matches!(traces.search(&snapshot, &bad).await, Err(Error::InvalidCursor)));
     }
+}
+
+#[tokio::test]
+async fn a_search_stops_where_its_budget_is_used_up_by_names_and_by_messages() {
+    let db = Db::new().await;
+    let traces = db.traces();
+    let id = trace(0);
+    let failed = |number: u64| {
+        let mut failed = span(id, number, 0, &format!("{number:01000}"), ns(0, number), Some(ns(1, number)));
+        failed.status = Some(Status { code: 2, message: "x".repeat(60_000) });
+        failed
+    };
+    let _ = traces.append(&claim(org()), &spans((1..=400).map(failed).collect(), at(1)), at(1)).await.expect("appended");
+    let snapshot = traces.open(org(), id, at(2)).await.expect("opened").expect("there");
+    let mut query = Query { budget: 1_000_000, ..Query::everywhere("nowhere") };
+    let mut searched = Vec::new();
+    loop {
+        let found = traces.search(&snapshot, &query).await.expect("found");
+        searched.push(found.searched);
+        query.after = found.next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    // All names are less than a budget, and with them come the first messages; each further request reads one block of those.
+    assert_eq!(searched, [528, 656, 784, 800]);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use url::Url;
 
-use super::{System, stopped};
+use super::{System, bodies, stopped};
 use crate::engine::server::{AccessKey, router as engines};
 
 /// The origins that a browser may come from, and the hosts that it may have asked for.
@@ -155,8 +155,9 @@ type Invoked = (Arc<System>, watch::Receiver<bool>);
 
 async fn invoke(State((system, stop)): State<Invoked>, request: Request<Body>) -> Result<Response, Infallible> {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, quillon_runtime::MAX_BODY).await else {
-        return Ok((StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than 6 MB, which is all that a Lambda takes").into_response());
+    let (body, _room) = match bodies::take(body).await {
+        Ok(taken) => taken,
+        Err(refused) => return Ok(refused.into_response()),
     };
     let answer = system.http_streamed(axum::http::Request::from_parts(parts, body)).await;
     Ok(answer.map(|body| match body {

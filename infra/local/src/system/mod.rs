@@ -3,6 +3,7 @@
 //! Composition only. `up`, the demo, the scenario tests and the benchmarks hold the same [`System`]; a machine [runs](System::run)
 //! it, a test [steps](System::step) it.
 
+mod bodies;
 mod functions;
 mod gateway;
 
@@ -97,8 +98,7 @@ impl System {
     /// Answers a request; a body that streams comes piece by piece, which the HTTP API of the template cannot do.
     pub async fn http_streamed(&self, request: Request<Bytes>) -> Response<Body> {
         if request.body().len() > quillon_runtime::MAX_BODY {
-            let why = "the request is longer than 6 MB, which is all that a Lambda takes";
-            return quillon_runtime::text(http::StatusCode::PAYLOAD_TOO_LARGE, why).map(Body::from);
+            return quillon_runtime::text(http::StatusCode::PAYLOAD_TOO_LARGE, bodies::TOO_LARGE).map(Body::from);
         }
         let Some(matched) = self.cloud.routes().find(request.method().as_str(), request.uri().path()) else {
             return quillon_runtime::text(http::StatusCode::NOT_FOUND, "no route of the template matches").map(Body::from);

@@ -11,6 +11,7 @@ pub(crate) struct Cache<K, V> {
     uses: u64,
     bytes: usize,
     most: usize,
+    largest: usize,
 }
 
 impl<K, V> fmt::Debug for Cache<K, V> {
@@ -28,7 +29,13 @@ struct Entry<V> {
 
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     pub(crate) fn new(most: usize) -> Self {
-        Self { entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0, bytes: 0, most }
+        Self { entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0, bytes: 0, most, largest: most }
+    }
+
+    /// Keeps a value that is larger than everything may be too, up to `largest` bytes, while it is the only one.
+    pub(crate) fn with_one_of(mut self, largest: usize) -> Self {
+        self.largest = largest;
+        self
     }
 
     /// The value of a key, which counts as a use.
@@ -49,10 +56,10 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         Some(entry.value)
     }
 
-    /// Keeps a value of so many bytes, in the place of others; one that is larger than everything may be is not kept.
+    /// Keeps a value of so many bytes, in the place of others; one that is too large is not kept.
     pub(crate) fn keep(&mut self, key: K, value: V, bytes: usize) {
         self.remove(&key);
-        if bytes > self.most {
+        if bytes > self.largest {
             return;
         }
         while self.bytes + bytes > self.most {
@@ -85,5 +92,17 @@ mod tests {
         cache.keep('a', 5, 10);
         assert_eq!((cache.value(&'a'), cache.value(&'c'), cache.bytes), (Some(5), None, 10));
         assert_eq!((cache.remove(&'a'), cache.bytes, cache.by_use.len()), (Some(5), 0, 0));
+    }
+
+    #[test]
+    fn one_that_is_too_large_for_company_is_kept_alone() {
+        let mut cache = Cache::new(10).with_one_of(20);
+        cache.keep('a', 1, 4);
+        cache.keep('b', 2, 20);
+        assert_eq!((cache.value(&'a'), cache.value(&'b'), cache.bytes), (None, Some(2), 20));
+        cache.keep('c', 3, 21);
+        assert_eq!((cache.value(&'b'), cache.value(&'c')), (Some(2), None));
+        cache.keep('d', 4, 4);
+        assert_eq!((cache.value(&'b'), cache.value(&'d'), cache.bytes), (None, Some(4), 4));
     }
 }

@@ -99,7 +99,8 @@ impl Traces {
     pub fn new(store: TraceStore, cache_bytes: usize) -> Self {
         let part = cache_bytes / 16;
         let shared = Shared {
-            snapshots: Mutex::new(Cache::new(part * 10)),
+            // A trace of a million spans is read page by page: alone it may be larger than what many may be together.
+            snapshots: Mutex::new(Cache::new(part * 10).with_one_of(part * 20)),
             sources: Mutex::new(Cache::new(part * 5)),
             cards: Mutex::new(Cache::new(part)),
             lanes: Default::default(),

@@ -24,7 +24,8 @@ pub(super) struct Names {
 impl Names {
     /// The id of a name, which is kept if it is new.
     pub(super) fn id(&mut self, name: &str) -> NameId {
-        let name = if self.bytes + name.len() <= MAX_BYTES { name } else { LEFT_OUT };
+        let fits = self.bytes + name.len() <= MAX_BYTES;
+        let name = if fits || self.ids.contains_key(name) { name } else { LEFT_OUT };
         if let Some(id) = self.ids.get(name) {
             return NameId(*id);
         }

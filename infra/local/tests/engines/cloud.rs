@@ -133,12 +133,12 @@ async fn schedules_fire_by_the_clock_and_remember_over_a_restart() {
         let cloud = open(&storage).await;
         assert_eq!(names(&cloud), [""; 0]);
         cloud.clock().advance(seconds(60));
-        assert_eq!(names(&cloud), [r#"{"schedule":"sweep"}"#]);
+        assert_eq!(names(&cloud), [r#"{"schedule":"sweep"}"#, r#"{"schedule":"seal"}"#]);
         assert_eq!(names(&cloud), [""; 0]);
     }
     let cloud = open(&storage).await;
     cloud.clock().advance(seconds(600));
-    assert_eq!(names(&cloud), [r#"{"schedule":"sweep"}"#, r#"{"schedule":"reconcile"}"#]);
+    assert_eq!(names(&cloud), [r#"{"schedule":"sweep"}"#, r#"{"schedule":"reconcile"}"#, r#"{"schedule":"seal"}"#]);
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ mod tests {
         let token = instance.quillon(&["admin", "token", "create", "--org", "acme"]);
         assert!(token.starts_with("dag_acme_") && token.trim_end().lines().count() == 1, "{token}");
         let queues = instance.quillon(&["dlq", "list"]);
-        assert_eq!(queues.lines().count(), 3, "events, dispatch and status have a dead-letter queue each: {queues}");
+        assert_eq!(queues.lines().count(), 4, "events, dispatch, seal and status have a dead-letter queue each: {queues}");
     }
 
     #[test]

@@ -11,7 +11,6 @@
 //! | `append` | a batch into the table, and what it says about its trace onto the card |
 //! | `snapshot` | all of a trace at one moment: outline, tree, where its records are |
 //! | `open` | a snapshot, read for the first time or brought up to date |
-//! | `glance` | the spans that a reader wants first, of a sealed trace |
 //! | `sequence` | which chunks may be read now |
 //! | `source` | decoded chunks and parts, cached |
 //! | `spans`, `logs`, `metrics` | records |
@@ -26,7 +25,6 @@ mod cache;
 mod cursor;
 mod error;
 mod export;
-mod glance;
 mod list;
 mod logs;
 mod manage;
@@ -52,7 +50,6 @@ use quillon_store::TraceStore;
 pub use append::Appended;
 pub use error::{Error, Result};
 pub use export::Export;
-pub use glance::Glance;
 pub use list::{CardView, Filter};
 pub use logs::{LogPage, Logs};
 pub use seal::Sealed;

@@ -186,7 +186,7 @@ impl Traces {
         writer.write_logs().await?;
         writer.write_metrics().await?;
         let summary = Summary { passed, receipts: plan::receipts(&writer.inside.receipts, now_ms), ..writer.summary() };
-        writer.write_rest(&summary, &tree).await?;
+        writer.write_rest(&summary).await?;
         let pointer = SealPointer {
             generation,
             through_seq: through,
@@ -200,7 +200,6 @@ impl Traces {
             span_parts: count(summary.spans.len()),
             log_parts: count(summary.logs.len()),
             metric_parts: count(summary.metrics.len()),
-            priority_parts: 1,
             digest_parts: 1,
         };
         let mut headline = Headline::default();

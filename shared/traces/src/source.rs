@@ -55,7 +55,7 @@ fn of_part(kind: PartKind, bytes: &[u8]) -> Result<Source> {
         PartKind::Spans => Source::Details(Arc::new(sealed::unpack_spans(bytes)?)),
         PartKind::Logs => Source::Logs(Arc::new(sealed::unpack_logs(bytes)?)),
         PartKind::Metrics => Source::Metrics(Arc::new(sealed::unpack_metrics(bytes)?)),
-        PartKind::Outline | PartKind::Priority | PartKind::Digests => return Err(sealed::Damaged("it has no records").into()),
+        PartKind::Outline | PartKind::Digests => return Err(sealed::Damaged("it has no records").into()),
     })
 }
 

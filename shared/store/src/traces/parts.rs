@@ -31,8 +31,6 @@ pub enum PartKind {
     Logs,
     /// Points of metrics.
     Metrics,
-    /// The spans that a reader wants first.
-    Priority,
     /// Digests of batches that may still be sent again.
     Digests,
 }
@@ -44,7 +42,6 @@ impl PartKind {
             Self::Spans => 's',
             Self::Logs => 'l',
             Self::Metrics => 'm',
-            Self::Priority => 'p',
             Self::Digests => 'd',
         }
     }

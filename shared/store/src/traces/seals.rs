@@ -43,8 +43,6 @@ pub struct SealPointer {
     pub log_parts: u32,
     /// How many of metric points.
     pub metric_parts: u32,
-    /// How many of the spans that come first.
-    pub priority_parts: u32,
     /// How many of digests.
     pub digest_parts: u32,
 }

@@ -20,7 +20,6 @@ pub(crate) fn pointer(generation: u32, through_seq: u64) -> SealPointer {
         span_parts: 6,
         log_parts: 7,
         metric_parts: 8,
-        priority_parts: 9,
         digest_parts: 10,
     }
 }
@@ -106,8 +105,7 @@ async fn a_seal_that_meets_its_own_success_is_done() {
 async fn parts_are_read_whole_or_not_at_all() {
     let db = Db::new().await;
     let (org, trace) = (org_id(), trace(1));
-    for (kind, number) in [(PartKind::Logs, 0), (PartKind::Logs, 1), (PartKind::Logs, 10), (PartKind::Metrics, 0), (PartKind::Priority, 0)]
-    {
+    for (kind, number) in [(PartKind::Logs, 0), (PartKind::Logs, 1), (PartKind::Logs, 10), (PartKind::Metrics, 0), (PartKind::Digests, 0)] {
         let text = format!("{kind:?} {number}");
         db.traces.put_part(org, trace, 7, kind, number, text.as_bytes(), at(600)).await.expect("put");
     }
@@ -120,9 +118,9 @@ async fn parts_are_read_whole_or_not_at_all() {
     assert_eq!(parts(PartKind::Spans, 0..0).await, Some(vec![]));
     assert_eq!(parts(PartKind::Metrics, 0..1).await.map(|parts| parts.len()), Some(1));
     db.traces.delete_parts(org, trace, 6).await.expect("deleted");
-    assert!(parts(PartKind::Priority, 0..1).await.is_some());
+    assert!(parts(PartKind::Digests, 0..1).await.is_some());
     db.traces.delete_parts(org, trace, 7).await.expect("deleted");
-    assert_eq!(parts(PartKind::Priority, 0..1).await, None);
+    assert_eq!(parts(PartKind::Digests, 0..1).await, None);
 }
 
 #[tokio::test]

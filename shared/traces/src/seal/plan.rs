@@ -100,7 +100,6 @@ mod tests {
             span_parts: 1,
             log_parts: 0,
             metric_parts: 0,
-            priority_parts: 1,
             digest_parts: 1,
         };
         TraceHead {

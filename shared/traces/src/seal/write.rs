@@ -1,10 +1,7 @@
 //! The parts of a new generation: records that count, in the order of their arrival.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
-use quillon_core::trace::insight;
-use quillon_core::trace::outline::{Columns, NO_ROW, Outline, Place, Tree};
+use quillon_core::trace::outline::{Columns, NO_ROW, Outline, Place};
 use quillon_core::trace::span::{LogRecord, MetricPoint, Span};
 use quillon_store::PartKind;
 
@@ -29,9 +26,6 @@ const HOLES: usize = 16;
 
 /// Rows of a part of the outline.
 const ROWS: u32 = 8_192;
-
-/// Spans that a reader wants first.
-const PRIORITY: usize = 2_000;
 
 /// Writes a generation.
 pub(super) struct Writer<'a> {
@@ -275,8 +269,8 @@ impl<'a> Writer<'a> {
         Summary { spans: self.spans.clone(), logs: self.logs.clone(), metrics: self.metrics.clone(), ..Summary::default() }
     }
 
-    /// Writes the outline, which now knows where everything is, the spans that come first, and the summary.
-    pub(super) async fn write_rest(&mut self, summary: &Summary, tree: &Tree) -> Result<()> {
+    /// Writes the outline, which now knows where everything is, and the summary.
+    pub(super) async fn write_rest(&mut self, summary: &Summary) -> Result<()> {
         for (row, place) in self.outline.rows.iter_mut().zip(&self.places) {
             row.place = place.ok_or(Damaged("a record that counts was not found"))?;
         }
@@ -290,15 +284,6 @@ impl<'a> Writer<'a> {
             let columns = Columns { strays: strays.to_vec(), ..Columns::default() };
             let parts = pack_outline(rows..rows, &|_| columns.clone(), &|_| None)?;
             self.put_outline(parts).await?;
-        }
-        let mut first = insight::priority(&self.outline, tree, PRIORITY);
-        first.sort_unstable();
-        let positions: HashMap<_, _> = (0..).zip(&first).map(|(at, row)| (self.outline.rows[*row as usize].id, at)).collect();
-        let end = count(first.len());
-        let columns = |range: std::ops::Range<u32>| self.outline.columns(first[range.start as usize..range.end as usize].iter().copied());
-        let parts = pack_outline(0..end, &columns, &|span| positions.get(&span).copied())?;
-        if let Some(part) = parts.first() {
-            self.put(PartKind::Priority, 0, part).await?;
         }
         self.put(PartKind::Digests, 0, &summary.pack()?).await
     }

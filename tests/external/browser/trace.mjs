@@ -75,7 +75,7 @@ try {
     await page.locator("dialog.tr-full[open]").waitFor();
     await person.picture("trace-log-full");
     await page.keyboard.press("Escape");
-    equal(await page.locator("dialog.tr-full").count(), 0);
+    await page.locator("dialog.tr-full").waitFor({ state: "detached" });
     await box.waitFor();
   });
   await browse("details, metrics and the critical path are there when asked for", async () => {

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message as _;
 use quillon::cloud::Due;
 use quillon_core::id::{AttemptId, OrgId, TokenId};
-use quillon_core::org::{DEFAULT_CONCURRENCY, Org, OrgName, Scope, Token};
+use quillon_core::org::{Org, OrgName, Scope, Token};
 use quillon_core::trace::{SpanId, TraceId};
 use quillon_store::{TraceStore, Written};
 use quillon_traces::{LogPage, Traces};
@@ -182,22 +182,15 @@ impl World {
             Some(org) => org,
             None => {
                 let id = OrgId::derived(1, &[name.as_str()]);
-                let org = Org { id, name: name.clone(), concurrency: DEFAULT_CONCURRENCY, public_traces: true, created_at: now };
+                let org = Org::new(id, name.clone(), now);
                 assert_eq!(store.create_org(&org).await.expect("a table"), Written::Done);
                 org
             }
         };
         let text = format!("dag_{name}_telemetry");
-        let token = Token {
-            id: TokenId::derived(1, &[name.as_str()]),
-            org: org.id,
-            org_name: name,
-            name: "telemetry".to_owned(),
-            scopes: vec![Scope::TelemetryWrite],
-            created_at: now,
-            expires_at: None,
-        };
-        let hash = quillon_api::secret_hash(&text);
+        let id = TokenId::derived(1, &[name.as_str()]);
+        let token = Token::new(id, &org, "telemetry".to_owned(), vec![Scope::TelemetryWrite], String::new(), now);
+        let hash = quillon_tenancy::secret::hash(&text);
         assert_eq!(store.create_token(&token, &hash).await.expect("a table"), Written::Done);
         text
     }

@@ -10,7 +10,7 @@ use quillon_store::Page;
 
 use crate::Deps;
 use crate::error::ApiError;
-use crate::secret;
+use quillon_tenancy::secret;
 
 /// Most orgs that one answer goes through.
 const MAX_ORGS: usize = 200;
@@ -26,7 +26,7 @@ pub enum Caller {
     /// Whoever runs this instance: every org, everything.
     Operator,
     /// The holder of a token: its org, as far as its scopes go.
-    Token(Token),
+    Token(Box<Token>),
 }
 
 /// Finds out who is calling.
@@ -37,7 +37,7 @@ pub(crate) async fn identify(deps: &Deps, headers: &HeaderMap, now: Timestamp) -
     let presented = presented(headers).ok_or(MISSING)?;
     if presented.expose().starts_with("dag_") {
         let token = deps.store.token(&secret::hash(presented.expose()), now).await?;
-        return token.filter(|token| is_alive(token.expires_at, now)).map(Caller::Token).ok_or(WRONG);
+        return token.filter(|token| is_alive(token.expires_at, now)).map(|token| Caller::Token(Box::new(token))).ok_or(WRONG);
     }
     let key = deps.instance_key(now).await?;
     if key.is_operator_key(presented.expose()) { Ok(Caller::Operator) } else { Err(WRONG) }
@@ -88,7 +88,7 @@ impl Caller {
         match self {
             Self::Operator => Ok(()),
             Self::Token(token) if token.scopes.contains(&scope) => Ok(()),
-            Self::Token(_) => Err(ApiError::Forbidden(format!("the token has no scope `{}`: use one that has", scope_word(scope)))),
+            Self::Token(_) => Err(ApiError::Forbidden(format!("the token has no scope `{scope}`: use one that has"))),
         }
     }
 
@@ -145,14 +145,6 @@ impl Caller {
     }
 }
 
-fn scope_word(scope: Scope) -> &'static str {
-    match scope {
-        Scope::TelemetryWrite => "telemetry:write",
-        Scope::ChecksRead => "checks:read",
-        Scope::ChecksRerun => "checks:rerun",
-    }
-}
-
 /// An org that the caller has been found to may see. Everything of an org is read through one of these.
 #[derive(Debug, Clone)]
 pub struct OrgAccess(Org);
@@ -195,15 +187,15 @@ mod tests {
     use super::*;
 
     fn holder(scopes: &[Scope]) -> Caller {
-        Caller::Token(Token {
-            id: TokenId::from_parts(1, 1),
-            org: OrgId::from_parts(1, 1),
-            org_name: "acme".parse().expect("a name"),
-            name: "ci".to_owned(),
-            scopes: scopes.to_vec(),
-            created_at: Timestamp::UNIX_EPOCH,
-            expires_at: None,
-        })
+        let org = Org::new(OrgId::from_parts(1, 1), "acme".parse().expect("a name"), Timestamp::UNIX_EPOCH);
+        Caller::Token(Box::new(Token::new(
+            TokenId::from_parts(1, 1),
+            &org,
+            "ci".to_owned(),
+            scopes.to_vec(),
+            String::new(),
+            org.created_at,
+        )))
     }
 
     #[test]

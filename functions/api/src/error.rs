@@ -71,6 +71,12 @@ struct Detail<'a> {
     request_id: &'a str,
 }
 
+impl From<quillon_tenancy::secret::NoEntropy> for ApiError {
+    fn from(error: quillon_tenancy::secret::NoEntropy) -> Self {
+        Self::Internal { cause: error.to_string() }
+    }
+}
+
 impl ApiError {
     /// The HTTP status.
     #[must_use]

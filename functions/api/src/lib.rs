@@ -15,7 +15,6 @@ mod fault;
 mod graphql;
 pub mod operator;
 mod runner;
-mod secret;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -25,7 +24,6 @@ pub use credential::{Caller, OrgAccess};
 pub use deps::{Deps, Options};
 pub use error::ApiError;
 pub use graphql::{Forge, sdl};
-pub use secret::hash as secret_hash;
 
 /// Serves one request. Never fails: what goes wrong is an answer too.
 pub async fn handle(deps: &Deps, request: Request<Bytes>) -> Response<Body> {
@@ -72,6 +70,6 @@ fn request_id(headers: &HeaderMap) -> String {
     let is_plain = |text: &&str| text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic());
     match given.filter(is_plain) {
         Some(id) => id.to_owned(),
-        None => secret::entropy().map(|entropy| format!("{entropy:032x}")).unwrap_or_default(),
+        None => quillon_tenancy::secret::entropy().map(|entropy| format!("{entropy:032x}")).unwrap_or_default(),
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use quillon_core::id::{InstallationId, OrgId};
-use quillon_core::org::{DEFAULT_CONCURRENCY, Installation, Org, OrgName};
+use quillon_core::org::{Installation, Org, OrgName};
 use quillon_store::Written;
 
 use crate::{Deps, Error};
@@ -43,7 +43,7 @@ pub(crate) async fn claim(deps: &Deps, id: InstallationId, now: Timestamp) -> Re
         None if deps.auto_claim => Some(org_for(deps, &view.login, id, now).await?),
         None => None,
     };
-    let installation = Installation { id, org, account: view.account, login: view.login, is_suspended: view.is_suspended };
+    let installation = Installation { is_suspended: view.is_suspended, ..Installation::new(id, org, view.account, view.login) };
     store.save_installation(&installation).await?;
     Ok(Some(installation))
 }
@@ -56,7 +56,7 @@ async fn org_for(deps: &Deps, login: &str, id: InstallationId, now: Timestamp) -
     let Some(name) = name else { return Err(Error::Github(quillon_github::Error::NotFound { what: format!("account `{login}`") })) };
     let created_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
     let id = OrgId::derived(created_ms, &["org", &name.folded()]);
-    let org = Org { id, name, concurrency: DEFAULT_CONCURRENCY, public_traces: true, created_at: now };
+    let org = Org::new(id, name, now);
     match store.create_org(&org).await? {
         Written::Done => Ok(org.id),
         Written::Lost => Ok(store.org_by_name(&org.name).await?.map_or(org.id, |known| known.id)),

@@ -7,7 +7,6 @@
 pub mod ansi;
 pub mod asset;
 pub mod flash;
-pub mod guard;
 mod handler;
 pub mod link;
 pub mod page;

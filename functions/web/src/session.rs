@@ -3,16 +3,13 @@
 //! Nothing is stored, so a session ends by its time, or with the instance's key.
 
 use http::HeaderMap;
-use http::header::COOKIE;
 use jiff::{SignedDuration, Timestamp};
+use quillon_runtime::Cookie;
 use quillon_secrets::InstanceKey;
 use url::Url;
 
 /// How long a session lasts.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// Most bytes of a cookie's value that are looked at.
-const MAX_COOKIE: usize = 256;
 
 /// A session that was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,17 +30,10 @@ impl Session {
     /// The session of a request, if its cookie is ours and not over.
     #[must_use]
     pub fn of_request(key: &InstanceKey, public: &Url, headers: &HeaderMap, now: Timestamp) -> Option<Self> {
-        let name = cookie_name(public);
-        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        // Somebody may have planted another cookie of this name: any good one counts.
-        pairs.filter(|(known, _)| *known == name).take(8).find_map(|(_, value)| Self::verify(key, value, now))
+        Cookie::Session.values(public, headers).find_map(|value| Self::verify(key, value, now))
     }
 
     fn verify(key: &InstanceKey, value: &str, now: Timestamp) -> Option<Self> {
-        if value.len() > MAX_COOKIE {
-            return None;
-        }
         let (signed, signature) = value.rsplit_once('.')?;
         if !key.verify("session", signed, signature) {
             return None;
@@ -66,36 +56,23 @@ impl Session {
     }
 }
 
-/// The cookie's name; with HTTPS one that no other host and no plain connection can set.
-fn cookie_name(public: &Url) -> &'static str {
-    if is_secure(public) { "__Host-quillon_session" } else { "quillon_session" }
-}
-
-fn is_secure(public: &Url) -> bool {
-    public.scheme() == "https"
-}
-
 /// The `Set-Cookie` header that begins a session.
 #[must_use]
 pub fn set_cookie(public: &Url, value: &str) -> String {
-    cookie(public, value, LIFETIME.as_secs())
+    Cookie::Session.set(public, value, LIFETIME.as_secs())
 }
 
 /// The `Set-Cookie` header that ends a session.
 #[must_use]
 pub fn clear_cookie(public: &Url) -> String {
-    cookie(public, "", 0)
-}
-
-fn cookie(public: &Url, value: &str, seconds: i64) -> String {
-    let secure = if is_secure(public) { "; Secure" } else { "" };
-    format!("{}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}", cookie_name(public))
+    Cookie::Session.clear(public)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use http::header::COOKIE;
     use quillon_core::Sensitive;
 
     fn key(text: &str) -> InstanceKey {

@@ -119,6 +119,22 @@ ulid_id! {
     /// A named token of an organization; not its secret.
     TokenId, "tok_"
 }
+ulid_id! {
+    /// A person who has signed in once.
+    UserId, "usr_"
+}
+ulid_id! {
+    /// An invitation to an organization; not its secret.
+    InviteId, "inv_"
+}
+ulid_id! {
+    /// The login of one device of a person: what its access and refresh tokens belong to.
+    LoginId, "lgn_"
+}
+ulid_id! {
+    /// A session of a browser; not its secret.
+    SessionId, "ses_"
+}
 
 macro_rules! github_id {
     ($(#[$doc:meta])* $name:ident) => {

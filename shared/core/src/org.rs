@@ -3,16 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, AgentId, InstallationId, InvalidId, OrgId, RepositoryId, TokenId, serde_as_text};
 use crate::name::{BranchName, RepositoryName};
+use crate::plan::Subscription;
 
 /// Names that would collide with paths of the pages or of the API.
-const RESERVED: [&str; 22] = [
-    "activate", "admin", "api", "assets", "auth", "checks", "forge", "github", "healthz", "install", "login", "logout", "modules", "new",
-    "oauth", "operator", "plans", "query", "runner", "settings", "traces", "v1",
+const RESERVED: [&str; 32] = [
+    "account", "activate", "admin", "api", "assets", "auth", "billing", "checks", "control", "forge", "github", "healthz", "help",
+    "install", "invite", "login", "logout", "me", "modules", "new", "oauth", "operator", "org", "orgs", "plans", "query", "runner",
+    "settings", "sign-in", "sign-out", "traces", "v1",
 ];
 
 /// Most attempts of one org that run at once, unless set otherwise.
@@ -83,6 +85,41 @@ pub struct Org {
     pub public_traces: bool,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What it pays for; none where nobody has chosen a plan, or where nothing is paid for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<Subscription>,
+    /// Set while the org waits for its deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
+}
+
+/// How long an org that was deleted can be had back.
+pub const DELETION_GRACE: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// That an org is to be deleted. Until then its members see it, nothing new is run or taken in for it, and an admin can have
+/// it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// Who asked for it, as people read it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// When it is final.
+    pub due_at: Timestamp,
+}
+
+impl Org {
+    /// A new org with usual settings.
+    #[must_use]
+    pub fn new(id: OrgId, name: OrgName, created_at: Timestamp) -> Self {
+        Self { id, name, concurrency: DEFAULT_CONCURRENCY, public_traces: true, created_at, subscription: None, deletion: None }
+    }
+
+    /// Whether new work is taken in for it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.deletion.is_none()
+    }
 }
 
 fn by_default() -> bool {
@@ -106,6 +143,37 @@ pub struct Installation {
     pub login: String,
     /// Whether GitHub suspended or removed it.
     pub is_suspended: bool,
+    /// Which of its repositories are checked.
+    #[serde(default, skip_serializing_if = "SourceMode::is_default")]
+    pub mode: SourceMode,
+    /// When it was claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<Timestamp>,
+}
+
+impl Installation {
+    /// An installation that checks all that it reaches.
+    #[must_use]
+    pub fn new(id: InstallationId, org: Option<OrgId>, account: AccountId, login: String) -> Self {
+        Self { id, org, account, login, is_suspended: false, mode: SourceMode::All, claimed_at: None }
+    }
+}
+
+/// Which repositories of an installation are checked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceMode {
+    /// All that it reaches, new ones too.
+    #[default]
+    All,
+    /// Those whose [`RepositorySettings::autocheck`] was set.
+    Selected,
+}
+
+impl SourceMode {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What is known of a repository, and how it wants to be treated.
@@ -143,6 +211,8 @@ pub struct RepositorySettings {
     /// Who may read its traces.
     #[serde(skip_serializing_if = "TraceAccess::is_automatic")]
     pub traces: TraceAccess,
+    /// Whether its commits are checked.
+    pub autocheck: bool,
 }
 
 /// Who may read the traces of a repository.
@@ -172,23 +242,80 @@ impl Default for RepositorySettings {
             supersede_default_branch: true,
             timeout_s: crate::attempt::DEFAULT_TIMEOUT_S,
             traces: TraceAccess::Automatic,
+            autocheck: true,
         }
     }
 }
 
 /// What a token of an org may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Scope {
     /// Send telemetry.
     #[serde(rename = "telemetry:write")]
     TelemetryWrite,
-    /// Read checks.
+    /// Read checks and traces.
     #[serde(rename = "checks:read")]
     ChecksRead,
     /// Rerun and cancel checks.
     #[serde(rename = "checks:rerun")]
     ChecksRerun,
+    /// Start cloud engines.
+    #[serde(rename = "engines:use")]
+    EnginesUse,
+    /// Do what the role Admin may.
+    #[serde(rename = "admin")]
+    Admin,
 }
+
+impl Scope {
+    /// All of them, the harmless first.
+    pub const ALL: [Self; 5] = [Self::TelemetryWrite, Self::ChecksRead, Self::ChecksRerun, Self::EnginesUse, Self::Admin];
+
+    /// Its word, as in messages and forms.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::TelemetryWrite => "telemetry:write",
+            Self::ChecksRead => "checks:read",
+            Self::ChecksRerun => "checks:rerun",
+            Self::EnginesUse => "engines:use",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// What it allows, for whoever chooses.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::TelemetryWrite => "send traces, logs and metrics",
+            Self::ChecksRead => "read checks and traces",
+            Self::ChecksRerun => "rerun and cancel checks",
+            Self::EnginesUse => "start cloud engines",
+            Self::Admin => "everything that an admin may",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let found = Self::ALL.into_iter().find(|scope| scope.word() == text);
+        found.ok_or_else(|| InvalidId::new(text, "a scope such as `telemetry:write`"))
+    }
+}
+
+/// Most tokens that an org has at one time.
+pub const MAX_TOKENS: usize = 100;
+
+/// Longest overlap of a token that is rotated with the one that replaces it.
+pub const MAX_ROTATION_OVERLAP: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// A named token of an org. The secret itself is stored hashed and shown once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,9 +332,53 @@ pub struct Token {
     pub scopes: Vec<Scope>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Who made it, as people read it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub created_by: String,
     /// When it stops working.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The last characters of its text, so that people recognise it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+    /// When it was last used, to the hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
+    /// The token that replaces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<TokenId>,
+}
+
+impl Token {
+    /// A token that never expires.
+    #[must_use]
+    pub fn new(id: TokenId, org: &Org, name: String, scopes: Vec<Scope>, created_by: String, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            org: org.id,
+            org_name: org.name.clone(),
+            name,
+            scopes,
+            created_at,
+            created_by,
+            expires_at: None,
+            hint: String::new(),
+            last_used_at: None,
+            replaced_by: None,
+        }
+    }
+
+    /// Whether it still works.
+    #[must_use]
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Whether its last use is worth writing down again: once an hour.
+    #[must_use]
+    pub fn is_use_news(&self, now: Timestamp) -> bool {
+        self.last_used_at.is_none_or(|last| now.duration_since(last) >= SignedDuration::from_hours(1))
+    }
 }
 
 /// An agent that may lease attempts.

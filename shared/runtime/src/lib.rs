@@ -2,7 +2,9 @@
 
 mod body;
 mod clock;
+mod cookie;
 mod credential;
+pub mod guard;
 mod http;
 mod init;
 mod settings;
@@ -10,6 +12,7 @@ mod sqs;
 
 pub use body::Body;
 pub use clock::Clock;
+pub use cookie::Cookie;
 pub use credential::presented;
 pub use http::{MAX_BODY, bearer, json, serve as serve_http, text};
 pub use init::init;

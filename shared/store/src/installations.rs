@@ -36,14 +36,18 @@ impl Store {
         item.map(|item| decode(Kind::Installation, item)).transpose()
     }
 
-    /// Saves what GitHub says of an installation. A claim that is stored stays, whatever the given value says of it.
+    /// Saves what GitHub says of an installation. What is ours to say stays as it is stored: whose it is, and what it checks.
     ///
     /// # Errors
     /// Transient, refused, corrupt or unstorable.
     pub async fn save_installation(&self, installation: &Installation) -> Result<()> {
         let change = |stored: Option<Installation>| {
-            let org = stored.and_then(|stored| stored.org).or(installation.org);
-            let next = Installation { org, ..installation.clone() };
+            let next = match stored {
+                Some(Installation { org: Some(org), mode, claimed_at, .. }) => {
+                    Installation { org: Some(org), mode, claimed_at, ..installation.clone() }
+                }
+                Some(_) | None => installation.clone(),
+            };
             let place = place(&next);
             Some((next, place))
         };

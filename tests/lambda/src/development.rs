@@ -1,7 +1,6 @@
 //! The credentials that stand in the files of `events/`, and the org that they belong to. They open nothing anywhere else.
 
 use jiff::Timestamp;
-use quillon_api::secret_hash;
 use quillon_core::attempt::Attempt;
 use quillon_core::id::{AccountId, AgentId, InstallationId, OrgId, RepositoryId, RunId, TokenId};
 use quillon_core::lane::Lane;
@@ -10,6 +9,7 @@ use quillon_core::name::{ModulePath, Ref, Task};
 use quillon_core::org::{Agent, Installation, Org, Repository, RepositorySettings, Scope, Token};
 use quillon_core::run::{CommitKey, CommitLabel, Run, RunEvent, RunKey, RunRef, RunState, Summary};
 use quillon_store::{HeadChange, RunChange};
+use quillon_tenancy::secret::hash as secret_hash;
 
 use crate::Account;
 
@@ -43,17 +43,10 @@ impl Account {
         let store = self.store();
         let now = Timestamp::from_millisecond(CREATED_MS.cast_signed()).expect("a time");
         let name: quillon_core::org::OrgName = "acme".parse().expect("a name");
-        let org = Org { id: org(), name: name.clone(), concurrency: 20, public_traces: true, created_at: now };
+        let org = Org::new(org(), name, now);
         assert!(store.create_org(&org).await.expect("a table").is_done(), "the org of development exists already");
-        let token = Token {
-            id: TokenId::from_parts(CREATED_MS, 1),
-            org: org.id,
-            org_name: name,
-            name: "development".to_owned(),
-            scopes: vec![Scope::TelemetryWrite, Scope::ChecksRead, Scope::ChecksRerun],
-            created_at: now,
-            expires_at: None,
-        };
+        let scopes = vec![Scope::TelemetryWrite, Scope::ChecksRead, Scope::ChecksRerun];
+        let token = Token::new(TokenId::from_parts(CREATED_MS, 1), &org, "development".to_owned(), scopes, String::new(), now);
         assert!(store.create_token(&token, &secret_hash(ORG_TOKEN)).await.expect("a table").is_done());
         let agent = Agent {
             id: AgentId::from_parts(CREATED_MS, 1),
@@ -63,13 +56,7 @@ impl Account {
             enrolled_at: now,
         };
         assert!(store.create_agent(&agent, &secret_hash(AGENT_TOKEN)).await.expect("a table").is_done());
-        let installation = Installation {
-            id: InstallationId(self.installation),
-            org: Some(org.id),
-            account: AccountId(1001),
-            login: "acme".to_owned(),
-            is_suspended: false,
-        };
+        let installation = Installation::new(InstallationId(self.installation), Some(org.id), AccountId(1001), "acme".to_owned());
         store.save_installation(&installation).await.expect("a table");
         let repository = Repository {
             id: RepositoryId(self.repository),

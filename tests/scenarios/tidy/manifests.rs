@@ -23,7 +23,7 @@ fn our_rooms(room: &str) -> BTreeSet<String> {
 }
 
 /// The rooms that serve tests.
-const TESTS: [&str; 4] = ["tests", "tests/lambda", "tests/tables", "tests/telemetry"];
+const TESTS: [&str; 5] = ["tests", "tests/lambda", "tests/tables", "tests/telemetry", "tests/vendors"];
 
 fn all_rooms() -> impl Iterator<Item = String> {
     ["shared", "functions", "infra"].into_iter().flat_map(|floor| rooms(floor).into_iter().map(move |room| format!("{floor}/{room}")))

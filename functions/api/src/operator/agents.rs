@@ -13,7 +13,9 @@ use super::{org_named, page_of_query};
 use crate::body::{self, SMALL};
 use crate::credential::shorten;
 use crate::error::ApiError;
-use crate::{Deps, no_content, secret};
+use quillon_tenancy::secret;
+
+use crate::{Deps, no_content};
 
 /// How long an enrolment token works unless said otherwise, in minutes.
 const DEFAULT_MINUTES: u32 = 60;
@@ -64,7 +66,7 @@ pub(super) async fn enrol(deps: &Deps, request: &Request<Bytes>) -> Result<Respo
         Some(name) => Some(org_named(deps, name.as_str()).await?.id),
     };
     let expires_at = later(deps.clock.now(), SignedDuration::from_mins(i64::from(minutes)));
-    let token = format!("enr_{}", secret::fresh()?);
+    let token = format!("enr_{}", secret::fresh()?.expose());
     match deps.store.create_enrolment(&Enrolment { org, expires_at }, &secret::hash(&token)).await? {
         Written::Done => Ok(quillon_runtime::json(StatusCode::CREATED, &CreatedEnrolment { token, expires_at })),
         Written::Lost => Err(ApiError::Internal { cause: "a fresh enrolment token is taken".to_owned() }),

@@ -5,7 +5,7 @@ use http::{Request, Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use quillon_core::attempt::later;
 use quillon_core::id::{OrgId, TokenId};
-use quillon_core::org::{DEFAULT_CONCURRENCY, Org, OrgName, Scope, Token, token_text};
+use quillon_core::org::{Org, OrgName, Scope, Token, token_text};
 use quillon_core::text::first_line;
 use quillon_store::Written;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,9 @@ use super::org_of_query;
 use crate::body::{self, SMALL};
 use crate::credential::shorten;
 use crate::error::ApiError;
-use crate::{Deps, no_content, secret};
+use quillon_tenancy::secret;
+
+use crate::{Deps, no_content};
 
 /// Longest life of a token, in days.
 const MAX_DAYS: u32 = 3_660;
@@ -71,16 +73,9 @@ pub(super) async fn create(deps: &Deps, request: &Request<Bytes>) -> Result<Resp
     }
     let expires_at = expiry(wanted.expires_in_days, now)?;
     let (org, is_org_new) = org_or_new(deps, &wanted.org, now).await?;
-    let token = token_text(&org.name, &secret::fresh()?);
-    let record = Token {
-        id: TokenId::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), secret::entropy()?),
-        org: org.id,
-        org_name: org.name,
-        name,
-        scopes,
-        created_at: now,
-        expires_at,
-    };
+    let token = token_text(&org.name, secret::fresh()?.expose());
+    let id = secret::new_id(TokenId::from_parts, now)?;
+    let record = Token { expires_at, ..Token::new(id, &org, name, scopes, "operator".to_owned(), now) };
     match deps.store.create_token(&record, &secret::hash(&token)).await? {
         Written::Done => Ok(quillon_runtime::json(StatusCode::CREATED, &CreatedToken { token, record, is_org_new })),
         Written::Lost => Err(ApiError::Internal { cause: "a fresh token text is taken".to_owned() }),
@@ -100,8 +95,8 @@ async fn org_or_new(deps: &Deps, name: &OrgName, now: Timestamp) -> Result<(Org,
     if let Some(org) = deps.store.org_by_name(name).await? {
         return Ok((org, false));
     }
-    let id = OrgId::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), secret::entropy()?);
-    let org = Org { id, name: name.clone(), concurrency: DEFAULT_CONCURRENCY, public_traces: true, created_at: now };
+    let id = secret::new_id(OrgId::from_parts, now)?;
+    let org = Org::new(id, name.clone(), now);
     match deps.store.create_org(&org).await? {
         Written::Done => Ok((org, true)),
         Written::Lost => {

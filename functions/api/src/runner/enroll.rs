@@ -12,7 +12,7 @@ use crate::Deps;
 use crate::body::{self, SMALL};
 use crate::credential::is_alive;
 use crate::error::ApiError;
-use crate::secret;
+use quillon_tenancy::secret;
 
 /// Longest name of an agent, in characters.
 const MAX_NAME: usize = 100;
@@ -28,8 +28,8 @@ pub(super) async fn handle(deps: &Deps, request: &Request<Bytes>) -> Result<Resp
     }
     let enrolment = deps.store.take_enrolment(&secret::hash(&wanted.token), now).await?;
     let enrolment = enrolment.filter(|enrolment| is_alive(Some(enrolment.expires_at), now)).ok_or(UNKNOWN)?;
-    let id = AgentId::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), secret::entropy()?);
-    let token = format!("{id}_{}", secret::fresh()?);
+    let id = secret::new_id(AgentId::from_parts, now)?;
+    let token = format!("{id}_{}", secret::fresh()?.expose());
     let agent = Agent { id, name, org: enrolment.org, runs_forks: wanted.runs_forks, enrolled_at: now };
     match deps.store.create_agent(&agent, &secret::hash(&token)).await? {
         Written::Done => {

@@ -17,7 +17,9 @@ use quillon_secrets::telemetry;
 use super::job;
 use crate::body::{self, SMALL};
 use crate::error::ApiError;
-use crate::{Deps, credential, no_content, secret};
+use quillon_tenancy::secret;
+
+use crate::{Deps, credential, no_content};
 
 /// How many offers one look considers.
 const MAX_OFFERS: u32 = 100;
@@ -90,7 +92,7 @@ async fn try_lease(deps: &Deps, agent: &Agent, offer: &Attempt) -> Result<Option
         return Ok(None);
     };
     let key = deps.instance_key(now).await?;
-    let id = LeaseId::from_parts(u64::try_from(now.as_millisecond()).unwrap_or(0), secret::entropy()?);
+    let id = secret::new_id(LeaseId::from_parts, now)?;
     let lease = Lease { id, agent: agent.id, until: later(now, LEASE_TTL) };
     let Some(won) = win(deps, offer, lease, now).await? else { return Ok(None) };
     let telemetry = telemetry::mint(&key, run.org, offer.id, repository.id, job.timeout_s, now);

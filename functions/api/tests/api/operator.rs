@@ -29,7 +29,7 @@ async fn a_token_makes_its_org_and_is_shown_once() {
     let (status, list) = get(&world, "/operator/v1/tokens?org=acme").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(list["tokens"].as_array().map(Vec::len), Some(2));
-    assert!(!list.to_string().contains(text) && !list.to_string().contains(&quillon_api::secret_hash(text)));
+    assert!(!list.to_string().contains(text) && !list.to_string().contains(&quillon_tenancy::secret::hash(text)));
     assert_eq!(get(&world, "/operator/v1/tokens").await.0, StatusCode::BAD_REQUEST);
     assert_eq!(get(&world, "/operator/v1/tokens?org=nobody").await.0, StatusCode::NOT_FOUND);
 }

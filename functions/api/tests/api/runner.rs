@@ -311,13 +311,8 @@ async fn a_git_credential_reads_one_repository_while_the_lease_holds() {
     let store = &scene.world.deps.store;
     // The attempt is one of repository 1: what GitHub calls it decides.
     let reached = Repository { installation: InstallationId(installation.id), ..scene.repository.clone() };
-    let known = quillon_core::org::Installation {
-        id: InstallationId(installation.id),
-        org: Some(scene.acme.id),
-        account: quillon_core::id::AccountId(account.id),
-        login: "acme".to_owned(),
-        is_suspended: false,
-    };
+    let account = quillon_core::id::AccountId(account.id);
+    let known = quillon_core::org::Installation::new(InstallationId(installation.id), Some(scene.acme.id), account, "acme".to_owned());
     store.save_installation(&known).await.expect("a table");
     let hosted_here = Repository { id: quillon_core::id::RepositoryId(hosted.id), ..reached.clone() };
     store.save_repository(scene.acme.id, &hosted_here).await.expect("a table");

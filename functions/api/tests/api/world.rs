@@ -152,8 +152,7 @@ impl World {
 
     /// A repository of an org, with its installation.
     pub(crate) async fn repository(&self, org: OrgId, id: u64, name: &str) -> Repository {
-        let installation =
-            Installation { id: InstallationId(id), org: Some(org), account: AccountId(id), login: "acme".to_owned(), is_suspended: false };
+        let installation = Installation::new(InstallationId(id), Some(org), AccountId(id), "acme".to_owned());
         self.deps.store.save_installation(&installation).await.expect("a table");
         let repository = Repository {
             id: RepositoryId(id),

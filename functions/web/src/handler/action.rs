@@ -15,10 +15,10 @@ use url::form_urlencoded;
 
 use super::{Problem, Visit};
 use crate::flash::Flash;
-use crate::guard;
 use crate::link::Action;
 use crate::page::card::phase_of;
 use crate::respond;
+use quillon_runtime::guard;
 
 /// Longest form that is read, in bytes.
 const MAX_FORM: usize = 64 * 1024;

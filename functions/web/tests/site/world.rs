@@ -15,7 +15,7 @@ use quillon_core::id::{AttemptId, CommitSha, InstallationId, OrgId, RepositoryId
 use quillon_core::lane::Lane;
 use quillon_core::module::{Manifest, Module};
 use quillon_core::name::{ModulePath, Ref, Task};
-use quillon_core::org::{DEFAULT_CONCURRENCY, Org, Repository, RepositorySettings};
+use quillon_core::org::{Org, Repository, RepositorySettings};
 use quillon_core::run::{CommitKey, CommitLabel, Run, RunEvent, RunKey, RunRef, RunState, Summary};
 use quillon_runtime::{Clock, Settings};
 use quillon_secrets::InstanceKey;
@@ -110,13 +110,7 @@ impl World {
     }
 
     pub(crate) async fn org(&self, number: u64, name: &str) -> Org {
-        let org = Org {
-            id: OrgId::from_parts(number, number.into()),
-            name: name.parse().expect("a name"),
-            concurrency: DEFAULT_CONCURRENCY,
-            public_traces: true,
-            created_at: self.now(),
-        };
+        let org = Org::new(OrgId::from_parts(number, number.into()), name.parse().expect("a name"), self.now());
         assert!(self.deps.store.create_org(&org).await.expect("a table").is_done());
         org
     }

@@ -215,14 +215,11 @@ async fn orgs_and_what_belongs_to_them() {
     assert_stored(&db, "repository", "orgs", "REPO#4200", "REPO").await;
     assert_eq!(db.store.repository(REPOSITORY).await.expect("an answer"), Some(settled));
 
+    let scopes = vec![Scope::TelemetryWrite, Scope::ChecksRead, Scope::ChecksRerun];
+    let acme = org(org_id(), "Acme");
     let token = Token {
-        id: TokenId::from_parts(1, 1),
-        org: org_id(),
-        org_name: "Acme".parse().expect("a name"),
-        name: "laptop".to_owned(),
-        scopes: vec![Scope::TelemetryWrite, Scope::ChecksRead, Scope::ChecksRerun],
-        created_at: at(0),
         expires_at: Some(at(100)),
+        ..Token::new(TokenId::from_parts(1, 1), &acme, "laptop".to_owned(), scopes, String::new(), at(0))
     };
     assert!(db.store.create_token(&token, "0123abcd").await.expect("an answer").is_done());
     assert_stored(&db, "token", "orgs", "TK#0123abcd", "TK").await;

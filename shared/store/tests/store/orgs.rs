@@ -97,15 +97,9 @@ async fn a_repository_is_found_by_its_name_of_today_whatever_its_case() {
 }
 
 fn token(number: u128) -> Token {
-    Token {
-        id: TokenId::from_parts(1, number),
-        org: org_id(),
-        org_name: "acme".parse().expect("a name"),
-        name: format!("token {number}"),
-        scopes: vec![Scope::TelemetryWrite, Scope::ChecksRerun],
-        created_at: at(0),
-        expires_at: Some(at(100)),
-    }
+    let scopes = vec![Scope::TelemetryWrite, Scope::ChecksRerun];
+    let id = TokenId::from_parts(1, number);
+    Token { expires_at: Some(at(100)), ..Token::new(id, &org(org_id(), "acme"), format!("token {number}"), scopes, String::new(), at(0)) }
 }
 
 #[tokio::test]

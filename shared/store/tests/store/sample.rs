@@ -106,11 +106,11 @@ pub(crate) fn finished(attempt: &Attempt, now: Timestamp) -> Attempt {
 }
 
 pub(crate) fn org(id: OrgId, name: &str) -> Org {
-    Org { id, name: name.parse().expect("an org name"), concurrency: 20, public_traces: true, created_at: at(0) }
+    Org::new(id, name.parse().expect("an org name"), at(0))
 }
 
 pub(crate) fn installation(org: Option<OrgId>) -> Installation {
-    Installation { id: InstallationId(77), org, account: AccountId(5), login: "acme".to_owned(), is_suspended: false }
+    Installation::new(InstallationId(77), org, AccountId(5), "acme".to_owned())
 }
 
 pub(crate) fn repository(id: u64, name: &str) -> Repository {

@@ -1,4 +1,4 @@
-//! Who may ask at all: the host name that a browser used, and the page that a form was on.
+//! What a browser says of a request: the host name that it used, the page that a form was on, the address that it came from.
 
 use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
@@ -47,6 +47,13 @@ pub fn is_our_form(headers: &HeaderMap) -> bool {
     let (Ok(origin), Ok(asked)) = (Url::parse(origin), Url::parse(&format!("http://{host}/"))) else { return false };
     // The scheme is not ours to know behind a proxy; a default port is left out by browsers, also in `Host`.
     origin.host() == asked.host() && origin.has_host() && origin.port() == asked.port()
+}
+
+/// The address that a request came from, as the gateway saw it: it appends it to what the client may have made up.
+#[must_use]
+pub fn source_address(headers: &HeaderMap) -> Option<String> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?.rsplit(',').next()?.trim();
+    last.parse::<std::net::IpAddr>().ok().map(|address| address.to_string())
 }
 
 #[cfg(test)]
@@ -100,5 +107,12 @@ mod tests {
         ] {
             assert_eq!(is_our_form(&headers(&pairs)), expected, "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn only_what_the_gateway_appended_is_believed() {
+        assert_eq!(source_address(&headers(&[("x-forwarded-for", "6.6.6.6, 203.0.113.7")])).as_deref(), Some("203.0.113.7"));
+        assert_eq!(source_address(&headers(&[("x-forwarded-for", "203.0.113.7, <script>")])), None);
+        assert_eq!(source_address(&HeaderMap::new()), None);
     }
 }

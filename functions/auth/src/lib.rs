@@ -1,0 +1,1 @@
+//! Signing in: OAuth and OpenID in browsers, device login, CI jobs.

@@ -1,0 +1,1 @@
+//! Payments, by Stripe's API: checkout, portal, and what Stripe tells us.

@@ -1,0 +1,3 @@
+//! People, orgs, members, tokens: the write path of whatever says who may do what.
+
+pub mod secret;

@@ -1,0 +1,1 @@
+//! Services that are neither GitHub nor AWS, at the wire, for tests: an OpenID provider, issuers of CI jobs, Stripe.

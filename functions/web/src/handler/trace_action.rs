@@ -92,7 +92,8 @@ async fn share(visit: &Visit<'_>, org: &Org, card: &Card, form: &Form) -> Result
 /// Writes a deed down. What is not written down is not done.
 async fn note(visit: &Visit<'_>, org: &Org, card: &Card, action: AuditAction) -> Result<(), Problem> {
     let from = visit.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok()).map(|text| text.chars().take(100).collect());
-    let entry = AuditEntry { org: org.id, at: visit.now, who: ACTOR.to_owned(), action, subject: card.trace.to_string(), from };
+    let (subject, detail) = (card.trace.to_string(), String::new());
+    let entry = AuditEntry { org: org.id, at: visit.now, who: ACTOR.to_owned(), action, subject, detail, from };
     Ok(visit.deps.store.append_audit(&entry).await?)
 }
 

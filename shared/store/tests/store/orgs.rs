@@ -202,6 +202,7 @@ async fn what_was_done_stays_recorded_the_newest_first() {
         who: "octocat".to_owned(),
         action,
         subject: "0123456789abcdef0123456789abcdef".to_owned(),
+        detail: String::new(),
         from: None,
     };
     let deeds = [entry(1, AuditAction::TraceMadePublic), entry(1, AuditAction::TraceMadePublic), entry(2, AuditAction::TraceDeleted)];

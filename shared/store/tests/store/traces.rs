@@ -91,6 +91,7 @@ async fn items_as_they_lie_in_the_table() {
         who: "octocat".to_owned(),
         action: AuditAction::TraceDeleted,
         subject: trace.to_string(),
+        detail: String::new(),
         from: Some("127.0.0.1".to_owned()),
     };
     db.store.append_audit(&entry).await.expect("recorded");

@@ -1,4 +1,4 @@
-//! The credential of a job's telemetry: what it may say is in its text, signed, so that taking telemetry in reads no table.
+//! The credential of a job, ours or of a CI system: what it may say is in its text, signed, so that taking telemetry in reads no table.
 
 use jiff::{SignedDuration, Timestamp};
 use quillon_core::Sensitive;
@@ -16,6 +16,13 @@ const PREFIX: &str = "qtt_";
 /// How long a token outlives the longest execution of its job: the last batches come after the end.
 const GRACE: SignedDuration = SignedDuration::from_hours(1);
 
+/// How long the token of a CI job works: as long as GitHub lets a job run
+/// (<https://docs.github.com/en/actions/reference/limits>).
+pub const CI_LIFETIME: SignedDuration = SignedDuration::from_hours(6);
+
+/// What stands for a repository where none was proved; GitHub's numbers begin at 1.
+const NO_REPOSITORY: u64 = 0;
+
 /// Makes the token of an attempt: `qtt_<org>_<attempt>_<repository>_<expiry in epoch seconds>_<signature>`.
 ///
 /// It is good for the longest execution and an hour, and for nothing but telemetry of this attempt.
@@ -29,8 +36,21 @@ pub fn mint(
     now: Timestamp,
 ) -> Sensitive<String> {
     let lifetime = GRACE + SignedDuration::from_secs(i64::from(timeout_s));
+    sign(key, &format!("{PREFIX}{org}_{attempt}_{repository}"), lifetime, now)
+}
+
+/// Makes the token of a job of a CI system that has shown who it is: `qtt_<org>_ci_<repository, or 0>_<expiry in epoch seconds>_<signature>`.
+///
+/// It is good for [`CI_LIFETIME`], and for what [`quillon_core::access`] allows to a CI job of the org.
+#[must_use]
+pub fn mint_ci(key: &InstanceKey, org: OrgId, repository: Option<RepositoryId>, now: Timestamp) -> Sensitive<String> {
+    let repository = repository.map_or(NO_REPOSITORY, |repository| repository.0);
+    sign(key, &format!("{PREFIX}{org}_ci_{repository}"), CI_LIFETIME, now)
+}
+
+fn sign(key: &InstanceKey, says: &str, lifetime: SignedDuration, now: Timestamp) -> Sensitive<String> {
     let expiry = now.as_second().saturating_add(lifetime.as_secs());
-    let message = format!("{PREFIX}{org}_{attempt}_{repository}_{expiry}");
+    let message = format!("{says}_{expiry}");
     let signature = key.sign(PURPOSE, &message);
     Sensitive::new(format!("{message}_{signature}"))
 }
@@ -41,7 +61,7 @@ pub fn is_token(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-/// Who sends, when the token is one of ours and not over.
+/// Who sends, when the token is one of ours and not over; a CI job is a claim without an attempt.
 #[must_use]
 pub fn verify(key: &InstanceKey, text: &str, now: Timestamp) -> Option<Claim> {
     // Longer than any of ours: not worth a hash.
@@ -54,13 +74,18 @@ pub fn verify(key: &InstanceKey, text: &str, now: Timestamp) -> Option<Claim> {
     }
     let (message, expiry) = message.strip_prefix(PREFIX)?.rsplit_once('_')?;
     let (message, repository) = message.rsplit_once('_')?;
-    // Ids have an underscore of their own, after their prefix.
-    let (org, attempt) = message.split_once("_att_")?;
-    let attempt: AttemptId = format!("att_{attempt}").parse().ok()?;
     if expiry.parse::<i64>().ok()? <= now.as_second() {
         return None;
     }
-    Some(Claim { org: org.parse().ok()?, attempt: Some(attempt), repository: Some(repository.parse().ok()?) })
+    let repository: RepositoryId = repository.parse().ok()?;
+    if let Some(org) = message.strip_suffix("_ci") {
+        let repository = Some(repository).filter(|repository| repository.0 != NO_REPOSITORY);
+        return Some(Claim { org: org.parse().ok()?, attempt: None, repository });
+    }
+    // Ids have an underscore of their own, after their prefix.
+    let (org, attempt) = message.split_once("_att_")?;
+    let attempt: AttemptId = format!("att_{attempt}").parse().ok()?;
+    Some(Claim { org: org.parse().ok()?, attempt: Some(attempt), repository: Some(repository) })
 }
 
 #[cfg(test)]
@@ -87,8 +112,25 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_a_ci_job_names_no_attempt_and_is_good_for_six_hours() {
+        let org = OrgId::from_parts(1, 2);
+        for repository in [Some(RepositoryId(u64::MAX)), None] {
+            let token = mint_ci(&key("a"), org, repository, at(1_000));
+            assert!(is_token(token.expose()) && token.expose().len() <= 256);
+            let claim = Claim { org, attempt: None, repository };
+            assert_eq!(verify(&key("a"), token.expose(), at(1_000 + 6 * 3_600 - 1)), Some(claim));
+            assert_eq!(verify(&key("a"), token.expose(), at(1_000 + 6 * 3_600)), None, "over");
+            assert_eq!(verify(&key("b"), token.expose(), at(1_000)), None, "of another instance");
+        }
+    }
+
+    #[test]
     fn no_part_of_a_token_can_be_changed() {
-        let token = mint(&key("a"), OrgId::from_parts(1, 2), AttemptId::from_parts(3, 4), RepositoryId(55), 600, at(1_000));
+        cannot_be_changed(&mint(&key("a"), OrgId::from_parts(1, 2), AttemptId::from_parts(3, 4), RepositoryId(55), 600, at(1_000)));
+        cannot_be_changed(&mint_ci(&key("a"), OrgId::from_parts(1, 2), Some(RepositoryId(55)), at(1_000)));
+    }
+
+    fn cannot_be_changed(token: &Sensitive<String>) {
         let text = token.expose();
         for index in 0..text.len() {
             let mut changed = text.clone().into_bytes();

@@ -81,6 +81,13 @@ pub enum EventMessage {
         /// Which repository.
         repository: RepositoryId,
     },
+    /// An org claimed an installation, released it, or wants it looked at again.
+    Claim {
+        /// Which installation.
+        installation: InstallationId,
+        /// The org that claimed or released it; what is stored of the installation says which.
+        org: OrgId,
+    },
 }
 
 /// On `dispatch`, read by the dispatcher.

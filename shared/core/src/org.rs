@@ -108,6 +108,14 @@ pub struct Deletion {
     pub due_at: Timestamp,
 }
 
+/// Why nothing new is done in an org.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the org is being deleted: an admin can take that back in Settings, General")]
+pub struct BeingDeleted;
+
+/// Most attempts of one org that may be set to run at once.
+pub const MAX_CONCURRENCY: u32 = 1_000;
+
 impl Org {
     /// A new org with usual settings.
     #[must_use]
@@ -143,6 +151,9 @@ pub struct Installation {
     pub login: String,
     /// Whether GitHub suspended or removed it.
     pub is_suspended: bool,
+    /// Whether it is gone for good: the App was uninstalled. What is installed again has another number.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_removed: bool,
     /// Which of its repositories are checked.
     #[serde(default, skip_serializing_if = "SourceMode::is_default")]
     pub mode: SourceMode,
@@ -155,7 +166,7 @@ impl Installation {
     /// An installation that checks all that it reaches.
     #[must_use]
     pub fn new(id: InstallationId, org: Option<OrgId>, account: AccountId, login: String) -> Self {
-        Self { id, org, account, login, is_suspended: false, mode: SourceMode::All, claimed_at: None }
+        Self { id, org, account, login, is_suspended: false, is_removed: false, mode: SourceMode::All, claimed_at: None }
     }
 }
 
@@ -244,6 +255,58 @@ impl Default for RepositorySettings {
             traces: TraceAccess::Automatic,
             autocheck: true,
         }
+    }
+}
+
+/// Most globs of one kind in the settings of a repository.
+pub const MAX_GLOBS: usize = 100;
+
+/// Longest glob, in bytes.
+pub const MAX_GLOB: usize = 250;
+
+/// Shortest and longest time limit of a check, in seconds.
+pub const TIMEOUTS: std::ops::RangeInclusive<u32> = 10..=86_400;
+
+/// Why settings of a repository are not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSettings {
+    /// Too many globs of one kind.
+    #[error("`{field}` has {found} globs, at most {MAX_GLOBS} are taken")]
+    TooMany {
+        /// Which kind.
+        field: &'static str,
+        /// How many there are.
+        found: usize,
+    },
+    /// A text that is no glob.
+    #[error("`{glob}` in `{field}` is no glob: use 1 to {MAX_GLOB} plain characters")]
+    Glob {
+        /// Of which kind.
+        field: &'static str,
+        /// The text, shortened.
+        glob: String,
+    },
+    /// A time limit out of bounds.
+    #[error("`timeout_s` is a number of seconds from {} to {}", TIMEOUTS.start(), TIMEOUTS.end())]
+    Timeout,
+}
+
+impl RepositorySettings {
+    /// The settings, if they are within bounds.
+    ///
+    /// # Errors
+    /// Too many globs, a text that is no glob, or a time limit out of bounds.
+    pub fn checked(self) -> Result<Self, InvalidSettings> {
+        for (field, globs) in [("unmerged_branches", &self.unmerged_branches), ("ignored_directories", &self.ignored_directories)] {
+            if globs.len() > MAX_GLOBS {
+                return Err(InvalidSettings::TooMany { field, found: globs.len() });
+            }
+            let is_bad = |glob: &&String| glob.is_empty() || glob.len() > MAX_GLOB || glob.chars().any(char::is_control);
+            if let Some(bad) = globs.iter().find(is_bad) {
+                return Err(InvalidSettings::Glob { field, glob: crate::text::shorten(bad, 80) });
+            }
+        }
+        if TIMEOUTS.contains(&self.timeout_s) { Ok(self) } else { Err(InvalidSettings::Timeout) }
     }
 }
 

@@ -198,6 +198,7 @@ proptest! {
         check(EventMessage::Delivery(hint));
         check(EventMessage::Look { installation, repository, reference });
         check(EventMessage::SweepHeads { installation, repository });
+        check(EventMessage::Claim { installation, org: OrgId::from_parts(number, 7) });
         check(DispatchMessage::Admit { org: OrgId::from_parts(number, 7) });
         check(StatusMessage::Report { repository, sha: "a".repeat(40).parse().expect("a sha") });
         let trace = crate::trace::TraceId::of_bytes(&(u128::from(number) + 1).to_be_bytes()).expect("not zero");

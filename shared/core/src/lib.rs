@@ -31,6 +31,7 @@ mod round_trips;
 pub mod run;
 pub mod sensitive;
 pub mod session;
+pub mod source;
 pub mod text;
 pub mod trace;
 pub mod trust;

@@ -2,7 +2,7 @@
 //!
 //! | pk | sk |
 //! |---|---|
-//! | `AUD#<org>` | `<time>#<uuid>` |
+//! | `AUD#<org>` | `<time>#<uuid>`; expires after 400 days |
 
 use quillon_core::audit::AuditEntry;
 use quillon_core::id::OrgId;
@@ -14,19 +14,22 @@ use crate::page::{Page, Paged};
 use crate::read::{Index, Order, Range, Sort};
 use crate::{Result, Store};
 
+/// How long a deed is kept, in days: a year, and the time to notice that it is over.
+const KEPT_DAYS: i64 = 400;
+
 fn partition(org: OrgId) -> String {
     format!("AUD#{org}")
 }
 
 impl Store {
-    /// Adds an entry, which nobody changes or deletes. To be written before the deed: what is recorded and did not happen is
+    /// Adds an entry, which nobody changes or deletes; it goes by itself after 400 days. To be written before the deed: what is recorded and did not happen is
     /// better than the reverse.
     ///
     /// # Errors
     /// Transient, refused or unstorable.
     pub async fn append_audit(&self, entry: &AuditEntry) -> Result<()> {
         let key = Key::new(partition(entry.org), format!("{}#{}", millis(entry.at), Uuid::new_v4()));
-        let item = Item::new(Kind::Audit, key, entry, &Place::nowhere())?;
+        let item = Item::new(Kind::Audit, key, entry, &Place::for_days(entry.at, KEPT_DAYS))?;
         self.access.put("record a deed", &self.tables.orgs, item).await
     }
 

@@ -4,14 +4,15 @@
 //! |---|---|---|
 //! | `INST#<installation>` | `INST` | claimed: `O#<org>` / `INST#<installation>` |
 
+use jiff::Timestamp;
 use quillon_core::id::{InstallationId, OrgId};
-use quillon_core::org::Installation;
+use quillon_core::org::{Installation, SourceMode};
 
 use crate::item::{Kind, Place, decode};
 use crate::keys::Key;
 use crate::page::{Page, Paged};
 use crate::read::Sort;
-use crate::{Result, Store, Written};
+use crate::{Result, Store, Written, orgs};
 
 const PREFIX: &str = "INST#";
 
@@ -21,7 +22,7 @@ fn key(installation: InstallationId) -> Key {
 
 fn place(installation: &Installation) -> Place {
     match installation.org {
-        Some(org) => Place::in_gsi1(format!("O#{org}"), format!("{PREFIX}{}", installation.id)),
+        Some(org) => Place::in_gsi1(orgs::partition(org), format!("{PREFIX}{}", installation.id)),
         None => Place::nowhere(),
     }
 }
@@ -43,10 +44,8 @@ impl Store {
     pub async fn save_installation(&self, installation: &Installation) -> Result<()> {
         let change = |stored: Option<Installation>| {
             let next = match stored {
-                Some(Installation { org: Some(org), mode, claimed_at, .. }) => {
-                    Installation { org: Some(org), mode, claimed_at, ..installation.clone() }
-                }
-                Some(_) | None => installation.clone(),
+                Some(Installation { org, mode, claimed_at, .. }) => Installation { org, mode, claimed_at, ..installation.clone() },
+                None => installation.clone(),
             };
             let place = place(&next);
             Some((next, place))
@@ -61,14 +60,47 @@ impl Store {
     ///
     /// # Errors
     /// Transient, refused, corrupt or unstorable.
-    pub async fn claim_installation(&self, installation: InstallationId, org: OrgId) -> Result<Written> {
+    pub async fn claim_installation(&self, installation: InstallationId, org: OrgId, now: Timestamp) -> Result<Written> {
         let change = |stored: Option<Installation>| {
             let stored = stored.filter(|stored| stored.org.is_none_or(|holder| holder == org))?;
-            let next = Installation { org: Some(org), ..stored };
+            let claimed_at = stored.claimed_at.filter(|_| stored.org.is_some()).or(Some(now));
+            let next = Installation { org: Some(org), claimed_at, ..stored };
             let place = place(&next);
             Some((next, place))
         };
         self.access.rewrite("claim an installation", &self.tables.orgs, Kind::Installation, &key(installation), change).await
+    }
+
+    /// Gives the claim of an org up, and keeps when it was claimed, so that nothing claims it again by itself; `Lost` when the
+    /// org does not have it (any more). Its repositories stay listed until [`Store::unlist_repository`].
+    ///
+    /// # Errors
+    /// Transient, refused, corrupt or unstorable.
+    pub async fn release_installation(&self, installation: InstallationId, org: OrgId) -> Result<Written> {
+        let released = |stored: Option<Installation>| {
+            let stored = stored.filter(|stored| stored.org == Some(org))?;
+            let next = Installation { org: None, mode: SourceMode::All, ..stored };
+            let place = place(&next);
+            Some((next, place))
+        };
+        self.access.rewrite("release an installation", &self.tables.orgs, Kind::Installation, &key(installation), released).await
+    }
+
+    /// Changes what is ours to say of an installation and gives it as it is now; `None` when nobody knows it or `change` wants
+    /// none. Whose it is stays.
+    ///
+    /// # Errors
+    /// Transient, refused, corrupt or unstorable.
+    pub async fn change_installation(
+        &self,
+        installation: InstallationId,
+        mut change: impl FnMut(Installation) -> Option<Installation>,
+    ) -> Result<Option<Installation>> {
+        let changed = |stored: Installation| {
+            let Installation { id, org, claimed_at, .. } = stored;
+            change(stored).map(|next| Installation { id, org, claimed_at, ..next })
+        };
+        self.access.change("change an installation", &self.tables.orgs, Kind::Installation, &key(installation), place, changed).await
     }
 
     /// The installations that an org has claimed.
@@ -76,7 +108,7 @@ impl Store {
     /// # Errors
     /// Transient, refused, corrupt, or an invalid cursor.
     pub async fn installations_of(&self, org: OrgId, page: &Page) -> Result<Paged<Installation>> {
-        let range = self.list_orgs("list installations", format!("O#{org}"), Sort::Prefix(PREFIX));
+        let range = self.list_orgs("list installations", orgs::partition(org), Sort::Prefix(PREFIX));
         self.access.page(&range, page).await?.try_map(|item| decode(Kind::Installation, item))
     }
 }

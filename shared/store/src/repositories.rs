@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `REPO#<repository>` | `REPO` | `O#<org>` / `REPO#<name in lower case>` |
 
-use quillon_core::id::{OrgId, RepositoryId};
+use quillon_core::id::{InstallationId, OrgId, RepositoryId};
 use quillon_core::name::RepositoryName;
 use quillon_core::org::Repository;
 
@@ -12,9 +12,9 @@ use crate::item::{Item, Kind, Place, decode};
 use crate::keys::Key;
 use crate::page::{Page, Paged};
 use crate::read::Sort;
-use crate::{Result, Store};
+use crate::{Result, Store, Written, orgs};
 
-const PREFIX: &str = "REPO#";
+pub(crate) const PREFIX: &str = "REPO#";
 
 /// Most repositories of one name that are looked at.
 const MAX_NAMESAKES: usize = 10;
@@ -24,7 +24,7 @@ fn key(repository: RepositoryId) -> Key {
 }
 
 fn place(org: OrgId, repository: &Repository) -> Place {
-    Place::in_gsi1(format!("O#{org}"), sort(&repository.name))
+    Place::in_gsi1(orgs::partition(org), sort(&repository.name))
 }
 
 /// GitHub does not tell the cases of a name apart, and people do not write them alike.
@@ -51,13 +51,70 @@ impl Store {
         self.access.put("save a repository", &self.tables.orgs, item).await
     }
 
+    /// Writes down what is known of a repository from what is stored, among those of an org; `Lost` when `note` says none.
+    ///
+    /// # Errors
+    /// Transient, refused, corrupt or unstorable.
+    pub async fn note_repository(
+        &self,
+        org: OrgId,
+        repository: RepositoryId,
+        mut note: impl FnMut(Option<Repository>) -> Option<Repository>,
+    ) -> Result<Written> {
+        let listed = |stored| {
+            let next = note(stored)?;
+            let place = place(org, &next);
+            Some((next, place))
+        };
+        self.access.rewrite("note a repository", &self.tables.orgs, Kind::Repository, &key(repository), listed).await
+    }
+
+    /// Changes a repository of an org from what is stored; none when it is not among those of the org, or `change` says none.
+    ///
+    /// Whose a repository is, the installation that reaches it says.
+    ///
+    /// # Errors
+    /// Transient, refused, corrupt or unstorable.
+    pub async fn change_repository(
+        &self,
+        org: OrgId,
+        repository: RepositoryId,
+        mut change: impl FnMut(Repository) -> Option<Repository>,
+    ) -> Result<Option<Repository>> {
+        let Some(known) = self.repository(repository).await? else { return Ok(None) };
+        let holder = self.installation(known.installation).await?.and_then(|installation| installation.org);
+        if holder != Some(org) {
+            return Ok(None);
+        }
+        let mut changed = None;
+        let note = |stored: Option<Repository>| {
+            // One that was transferred meanwhile is perhaps another org's.
+            let stored = stored.filter(|stored| stored.installation == known.installation)?;
+            changed = change(stored);
+            changed.clone()
+        };
+        Ok(self.note_repository(org, repository, note).await?.is_done().then_some(changed).flatten())
+    }
+
+    /// Takes a repository that an installation reaches out of every list, and out of service.
+    ///
+    /// # Errors
+    /// Transient, refused, corrupt or unstorable.
+    pub async fn unlist_repository(&self, repository: RepositoryId, installation: InstallationId) -> Result<Written> {
+        let unlisted = |stored: Option<Repository>| {
+            let stored = stored.filter(|stored| stored.installation == installation)?;
+            Some((Repository { is_enabled: false, ..stored }, Place::nowhere()))
+        };
+        self.access.rewrite("take a repository out of its org", &self.tables.orgs, Kind::Repository, &key(repository), unlisted).await
+    }
+
     /// The repository of an org that has this name today, whatever the case of its letters. Of several, which can only be
     /// leftovers of a name that moved on, the one that still takes part.
     ///
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn repository_by_name(&self, org: OrgId, name: &RepositoryName) -> Result<Option<Repository>> {
-        let range = self.list_orgs("find a repository by its name", format!("O#{org}"), Sort::Is(sort(name)));
+        let range = self.list_orgs("find a repository by its name", orgs::partition(org), Sort::Is(sort(name)));
         let items = self.access.range(&range, Some(MAX_NAMESAKES)).await?;
         let found = items.into_iter().map(|item| decode(Kind::Repository, item)).collect::<Result<Vec<Repository>>>()?;
         Ok(found.iter().find(|repository| repository.is_enabled).or(found.first()).cloned())
@@ -68,7 +125,7 @@ impl Store {
     /// # Errors
     /// Transient, refused, corrupt, or an invalid cursor.
     pub async fn repositories_of(&self, org: OrgId, page: &Page) -> Result<Paged<Repository>> {
-        let range = self.list_orgs("list repositories", format!("O#{org}"), Sort::Prefix(PREFIX));
+        let range = self.list_orgs("list repositories", orgs::partition(org), Sort::Prefix(PREFIX));
         self.access.page(&range, page).await?.try_map(|item| decode(Kind::Repository, item))
     }
 }

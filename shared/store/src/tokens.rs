@@ -2,22 +2,26 @@
 //!
 //! | pk | sk | gsi1 |
 //! |---|---|---|
-//! | `TK#<sha256 of its text>` | `TK` | `O#<org>` / `TK#<id>` |
+//! | `TK#<sha256 of its text>` | `TK`; expires 30 days after the token | `O#<org>` / `TK#<id>` |
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use quillon_core::attempt::later;
 use quillon_core::id::{OrgId, TokenId};
-use quillon_core::org::Token;
+use quillon_core::org::{MAX_TOKENS, Token};
 
 use crate::item::{Item, Kind, Place, decode};
 use crate::keys::{Key, segment};
 use crate::read::Sort;
 use crate::write::Condition;
-use crate::{Result, Store, Written};
+use crate::{Result, Store, Written, orgs};
 
-const PREFIX: &str = "TK#";
+pub(crate) const PREFIX: &str = "TK#";
 
 /// Most tokens of one org that are listed.
-const MAX_TOKENS: usize = 1_000;
+const MAX_LISTED: usize = 1_000;
+
+/// How long a token is listed after it has expired.
+const LISTED_AFTER: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Longest hash within a key, in bytes; a SHA-256 in hex has 64.
 pub(crate) const MAX_HASH: usize = 200;
@@ -27,15 +31,21 @@ fn key(hash: &str) -> Key {
 }
 
 fn place(token: &Token) -> Place {
-    Place::in_gsi1(format!("O#{}", token.org), format!("{PREFIX}{}", token.id))
+    let expires_at = token.expires_at.map(|end| later(end, LISTED_AFTER));
+    Place { expires_at, ..Place::in_gsi1(orgs::partition(token.org), format!("{PREFIX}{}", token.id)) }
 }
 
 impl Store {
-    /// Stores a token under the hash of its text; `Lost` when there is one already.
+    /// Stores a token under the hash of its text; `Lost` when there is one already, or when its org has [`MAX_TOKENS`] that
+    /// work. Of several that are made at once, some may come on top.
     ///
     /// # Errors
-    /// Transient, refused or unstorable.
+    /// Transient, refused, corrupt or unstorable.
     pub async fn create_token(&self, token: &Token, hash: &str) -> Result<Written> {
+        let alive = self.tokens_of(token.org).await?.into_iter().filter(|known| known.is_alive(token.created_at)).count();
+        if alive >= MAX_TOKENS {
+            return Ok(Written::Lost);
+        }
         let item = Item::new(Kind::Token, key(hash), token, &place(token))?;
         self.access.put_if("create a token", &self.tables.orgs, item, &Condition::Absent).await
     }
@@ -47,17 +57,41 @@ impl Store {
     pub async fn token(&self, hash: &str, now: Timestamp) -> Result<Option<Token>> {
         let Some(item) = self.access.get("read a token", &self.tables.orgs, &key(hash)).await? else { return Ok(None) };
         let token: Token = decode(Kind::Token, item)?;
-        Ok(Some(token).filter(|token| token.expires_at.is_none_or(|end| now < end)))
+        Ok(Some(token).filter(|token| token.is_alive(now)))
     }
 
-    /// The tokens of an org, the oldest first, those that have expired among them; at most 1,000.
+    /// The tokens of an org, the oldest first, those that have expired lately among them; at most 1,000.
     ///
     /// # Errors
     /// Transient, refused or corrupt.
     pub async fn tokens_of(&self, org: OrgId) -> Result<Vec<Token>> {
-        let range = self.list_orgs("list tokens", format!("O#{org}"), Sort::Prefix(PREFIX));
-        let items = self.access.range(&range, Some(MAX_TOKENS)).await?;
+        let range = self.list_orgs("list tokens", orgs::partition(org), Sort::Prefix(PREFIX));
+        let items = self.access.range(&range, Some(MAX_LISTED)).await?;
         items.into_iter().map(|item| decode(Kind::Token, item)).collect()
+    }
+
+    /// Changes a token of an org and gives it as it is now; `None` when the org has no such token or `change` wants none.
+    ///
+    /// # Errors
+    /// Transient, refused, corrupt or unstorable.
+    pub async fn change_token(&self, org: OrgId, token: TokenId, change: impl FnMut(Token) -> Option<Token>) -> Result<Option<Token>> {
+        let operation = "change a token";
+        let range = self.list_orgs(operation, orgs::partition(org), Sort::Is(format!("{PREFIX}{token}")));
+        let listed = self.access.range(&range, Some(1)).await?;
+        let Some(key) = listed.first().and_then(Key::of) else { return Ok(None) };
+        self.access.change(operation, &self.tables.orgs, Kind::Token, &key, place, change).await
+    }
+
+    /// Notes that a token was used, if that is news: see [`Token::is_use_news`].
+    ///
+    /// # Errors
+    /// Transient, refused, corrupt or unstorable.
+    pub async fn touch_token(&self, hash: &str, token: &Token, now: Timestamp) -> Result<()> {
+        if !token.is_use_news(now) {
+            return Ok(());
+        }
+        let used = |stored: Token| stored.is_use_news(now).then(|| Token { last_used_at: Some(now), ..stored });
+        self.access.change("note a token's use", &self.tables.orgs, Kind::Token, &key(hash), place, used).await.map(|_| ())
     }
 
     /// Deletes a token of an org, which stops it at once; `Lost` when the org has no such token.
@@ -65,7 +99,7 @@ impl Store {
     /// # Errors
     /// Transient or refused.
     pub async fn delete_token(&self, org: OrgId, token: TokenId) -> Result<Written> {
-        self.delete_listed("delete a token", format!("O#{org}"), format!("{PREFIX}{token}")).await
+        self.delete_listed("delete a token", orgs::partition(org), format!("{PREFIX}{token}")).await
     }
 
     /// Deletes the item of table `orgs` at one place of its first index.

@@ -27,6 +27,10 @@ pub(crate) const CONFLICT_TRIES: u32 = 5;
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
 const MAX_BATCH: usize = 25;
 
+/// Most parts of one transaction
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
+pub(crate) const MAX_TRANSACTION: usize = 100;
+
 /// How often the rest of a batch is sent before the caller has to.
 const BATCH_TRIES: u32 = 8;
 
@@ -38,6 +42,8 @@ const REWRITE_TRIES: u32 = 5;
 pub(crate) enum Condition {
     /// There is none.
     Absent,
+    /// There is one.
+    Present,
     /// It is the one that was read, with this nonce.
     Unchanged(String),
     /// This field of its value is equal.
@@ -62,6 +68,7 @@ impl Condition {
         let value = |value: &AttributeValue| Attributes::from([(":value".to_owned(), value.clone())]);
         match self {
             Self::Absent => Expression { text: "attribute_not_exists(pk)", names: HashMap::new(), values: Attributes::new() },
+            Self::Present => Expression { text: "attribute_exists(pk)", names: HashMap::new(), values: Attributes::new() },
             Self::Unchanged(nonce) => Expression { text: "nonce = :value", names: HashMap::new(), values: value(&string(nonce)) },
             Self::Is(name, wanted) => Expression { text: "#body.#field = :value", names: field(name), values: value(wanted) },
             Self::AbsentOrAtMost(name, most) => {
@@ -87,6 +94,7 @@ pub(crate) enum Action {
     Delete {
         table: String,
         key: Key,
+        condition: Option<Condition>,
     },
     /// Changes nothing; the transaction fails unless the condition holds.
     Check {
@@ -222,7 +230,7 @@ impl Access {
         table: &str,
         kind: Kind,
         key: &Key,
-        change: impl Fn(Option<T>) -> Option<(T, Place)>,
+        mut change: impl FnMut(Option<T>) -> Option<(T, Place)>,
     ) -> Result<Written> {
         for _ in 0..REWRITE_TRIES {
             let stored = self.get(operation, table, key).await?;
@@ -274,9 +282,17 @@ fn part(action: Action, nonce: &str) -> Result<TransactWriteItem> {
             let put = put.build().map_err(|error| Error::unstorable(&item.key, error))?;
             Ok(TransactWriteItem::builder().put(put).build())
         }
-        Action::Delete { table, key } => {
-            let delete = Delete::builder().table_name(table).set_key(Some(key.attributes())).build();
-            let delete = delete.map_err(|error| Error::unstorable(&key, error))?;
+        Action::Delete { table, key, condition } => {
+            let mut delete = Delete::builder().table_name(table).set_key(Some(key.attributes()));
+            if let Some(condition) = condition {
+                let expression = condition.expression();
+                delete = delete
+                    .condition_expression(expression.text)
+                    .set_expression_attribute_names(some(expression.names))
+                    .set_expression_attribute_values(some(expression.values))
+                    .return_values_on_condition_check_failure(OnFailure::AllOld);
+            }
+            let delete = delete.build().map_err(|error| Error::unstorable(&key, error))?;
             Ok(TransactWriteItem::builder().delete(delete).build())
         }
         Action::Check { table, key, condition } => {

@@ -11,6 +11,7 @@ mod merging;
 mod push_to_green;
 mod read_back;
 mod recovery;
+mod sources;
 mod supersede;
 mod telemetry;
 mod tidy;

@@ -5,6 +5,7 @@
 
 mod agent;
 mod expect;
+mod sources;
 mod telemetry;
 mod world;
 

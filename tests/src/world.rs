@@ -36,6 +36,8 @@ const WEBHOOK_SECRET: &str = "a secret of the scenarios";
 /// How a world is made.
 #[derive(Debug, Clone)]
 pub struct Setup {
+    /// Whether an installation gets the org of its account's name by itself.
+    pub auto_claim: bool,
     /// Whether the instance runs forks.
     pub run_forks: bool,
     /// How many statuses the forge takes per commit and context.
@@ -52,7 +54,7 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { run_forks: false, status_limit: 1_000, mergeable_nulls: 0, ingest_kb_per_s: 4_096, follow_s: 0, storage: Storage::Memory }
+        Self { auto_claim: true, run_forks: false, status_limit: 1_000, mergeable_nulls: 0, ingest_kb_per_s: 4_096, follow_s: 0, storage: Storage::Memory }
     }
 }
 
@@ -308,7 +310,7 @@ async fn open_system(forge: &Forge, clock: &Clock, setup: &Setup) -> System {
         .with("GithubAppId", forge.app_id().to_string())
         .with_json_text("GithubAppPrivateKey", forge.app_private_key_pem())
         .with_json_text("GithubWebhookSecret", WEBHOOK_SECRET)
-        .with("AutoClaim", "true")
+        .with("AutoClaim", setup.auto_claim.to_string())
         .with("RunForks", setup.run_forks.to_string())
         .with("IngestKbPerS", setup.ingest_kb_per_s.to_string())
         .with("FollowS", setup.follow_s.to_string())

@@ -23,8 +23,8 @@ pub(crate) async fn sweep_all(deps: &Deps, now: Timestamp) -> Result<(), Error> 
     while let Some(number) = page {
         let listed = app.installations(number).await?;
         for installation in listed.items.iter().filter(|installation| !installation.is_suspended) {
-            let Some(org) = claim::org_of(deps, installation.id, now).await? else { continue };
-            for repository in lifecycle::repositories_of(deps, org, installation.id).await? {
+            let Some(claimed) = claim::of(deps, installation.id, now).await? else { continue };
+            for repository in lifecycle::repositories_of(deps, claimed.org, installation.id).await? {
                 if repository.is_enabled {
                     let message = EventMessage::SweepHeads { installation: installation.id, repository: repository.id };
                     deps.workflow.queues.send_event(&message, "heads", Duration::ZERO).await?;
@@ -45,7 +45,7 @@ pub(crate) async fn sweep_repository(
     repository: RepositoryId,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if claim::org_of(deps, installation, now).await?.is_none() {
+    if claim::of(deps, installation, now).await?.is_none() {
         return Ok(());
     }
     let stored: BTreeMap<Ref, Option<CommitSha>> =

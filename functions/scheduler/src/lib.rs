@@ -14,6 +14,7 @@ use quillon_core::hint::{Hint, Subject};
 use quillon_core::id::AppId;
 use quillon_core::message::{Envelope, EventMessage};
 use quillon_core::name::Ref;
+use quillon_core::plan::Billing;
 use quillon_github::{App, AppSlot};
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::{Clock, Failure, Settings, SettingsError};
@@ -21,6 +22,7 @@ use quillon_secrets::Secrets;
 use quillon_store::{Store, Tables};
 use quillon_workflow::Workflow;
 
+use lifecycle::Note;
 use look::{Asked, look};
 
 /// What the scheduler works with.
@@ -38,6 +40,8 @@ pub struct Deps {
     pub auto_claim: bool,
     /// Whether pull requests from forks are run.
     pub run_forks: bool,
+    /// Whether plans are paid for, so that an org may be without checks.
+    pub billing: Billing,
     /// The time.
     pub clock: Clock,
 }
@@ -64,6 +68,7 @@ impl Deps {
         let app_secret_arn = read.required("GITHUB_APP_SECRET_ARN");
         let auto_claim = read.parsed("QUILLON_AUTO_CLAIM", false);
         let run_forks = read.parsed("QUILLON_RUN_FORKS", false);
+        let billing = read.parsed("QUILLON_BILLING", Billing::Off);
         read.finish()?;
         let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), tables);
         let queues = Queues::new(aws_sdk_sqs::Client::new(sdk), urls);
@@ -74,6 +79,7 @@ impl Deps {
             app_secret_arn,
             auto_claim,
             run_forks,
+            billing,
             clock,
         })
     }
@@ -125,6 +131,7 @@ pub async fn handle(deps: &Deps, envelope: Envelope<EventMessage>) -> Result<(),
         EventMessage::SweepHeads { installation, repository } => {
             Box::pin(heads::sweep_repository(deps, installation, repository, now)).await?;
         }
+        EventMessage::Claim { installation, org } => Box::pin(lifecycle::on_claim(deps, installation, org, now)).await?,
     }
     Ok(())
 }
@@ -164,7 +171,7 @@ async fn on_delivery(deps: &Deps, hint: &Hint, now: Timestamp) -> Result<(), Err
             heads::look_at_merge_groups(deps, installation, *repository, head_sha, now).await?;
         }
         Subject::Repository { repository, .. } => lifecycle::refresh_repository(deps, installation, *repository, now).await?,
-        Subject::Installation => lifecycle::refresh_installation(deps, installation, now).await?,
+        Subject::Installation => lifecycle::refresh_installation(deps, installation, Note::News, now).await?,
     }
     Ok(store.mark_delivery(&hint.delivery, now).await?)
 }

@@ -2,6 +2,9 @@
 //!
 //! Duplicate, late and reordered hints all come down to the same look. The head item's version is read before GitHub is
 //! asked and is a condition of the write, so an older look can never overwrite a newer one.
+//!
+//! Where autocheck is off, heads are kept up to date without runs: switching it on starts with the next event of a ref, not with
+//! all that came before. Switching it off stops nothing.
 
 use jiff::Timestamp;
 use quillon_core::attempt::{Attempt, CancelReason};
@@ -17,6 +20,8 @@ use quillon_github::InstallationClient;
 use quillon_github::view::RepositoryView;
 use quillon_store::{Head as StoredHead, HeadChange, RunChange, Written};
 
+use crate::claim::Claimed;
+use crate::lifecycle::Note;
 use crate::observe::{self, Head, Observed};
 use crate::open::{self, Opening};
 use crate::{Deps, Error, claim, lifecycle};
@@ -44,6 +49,7 @@ impl Asked {
 pub(crate) struct Look<'a> {
     pub(crate) deps: &'a Deps,
     pub(crate) client: InstallationClient,
+    pub(crate) claimed: Claimed,
     pub(crate) org: OrgId,
     pub(crate) installation: InstallationId,
     pub(crate) view: RepositoryView,
@@ -62,17 +68,17 @@ pub(crate) async fn look(
     asked: &Asked,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let Some(org) = claim::org_of(deps, installation, now).await? else { return Ok(()) };
+    let Some(claimed) = claim::of(deps, installation, now).await? else { return Ok(()) };
     let client = deps.app(now).await?.installation(installation);
     for _ in 0..MAX_LOOKS {
         let seen = deps.workflow.store.head(repository, reference).await?;
         let Some(view) = observe::repository(&client, repository, installation).await? else {
-            return lifecycle::disable_repository(deps, repository, &CancelReason::RepositoryGone, now).await;
+            return lifecycle::disable_repository(deps, installation, repository, &CancelReason::RepositoryGone, now).await;
         };
-        let Some(stored) = lifecycle::note_repository(deps, org, installation, &view).await? else { return Ok(()) };
+        let Some(stored) = lifecycle::note_repository(deps, &claimed, &view, Note::News, now).await? else { return Ok(()) };
         let Repository { settings, .. } = stored;
         let observed = observe::observe(&client, &view, &settings, reference).await?;
-        let look = Look { deps, client: client.clone(), org, installation, view, settings, reference, asked, now };
+        let look = Look { deps, client: client.clone(), claimed, org: claimed.org, installation, view, settings, reference, asked, now };
         let written = match observed {
             Observed::Head(head) => look.on_head(&head, &seen).await?,
             Observed::Gone => look.on_gone(&seen).await?,
@@ -92,7 +98,11 @@ impl Look<'_> {
         let key = CommitKey { repository: self.view.id, sha: head.sha.clone() };
         let commit = workflow.store.commit(&key).await?;
         let has_moved = seen.sha.as_ref() != Some(&head.sha);
-        let (change, attempts) = match self.placement(head, &commit) {
+        let placement = self.placement(head, &commit);
+        if !self.runs(&placement, &commit, has_moved) {
+            return if has_moved { self.record(&head.sha, seen).await } else { Ok(Written::Done) };
+        }
+        let (change, attempts) = match placement {
             Placement::Join(lane) => self.join(head, &commit, &RunKey { commit: key.clone(), lane }, has_moved).await?,
             Placement::Start { supersedes } => {
                 for lane in supersedes {
@@ -143,6 +153,44 @@ impl Look<'_> {
         let known: Vec<KnownRun<'_>> =
             commit.runs.iter().zip(&refs).map(|(run, refs)| KnownRun { lane: &run.key.lane, is_over: commit.is_over(run), refs }).collect();
         place(&head.lane, self.reference, &known)
+    }
+
+    /// Whether a head is run at all.
+    fn runs(&self, placement: &Placement, commit: &Commit, has_moved: bool) -> bool {
+        let (repository, reference) = (&self.view.name, self.reference);
+        let joined = match placement {
+            Placement::Join(lane) => commit.runs.iter().find(|run| run.key.lane == *lane),
+            Placement::Start { .. } => None,
+        };
+        if joined.is_some_and(|run| run.org != self.org) {
+            tracing::info!(vcs.repository.name = %repository, vcs.ref.name = %reference, "the commit was run for another org, it is not run again");
+            return false;
+        }
+        if !self.claimed.may_check {
+            tracing::info!(vcs.repository.name = %repository, vcs.ref.name = %reference, "the plan of the org has no checks, no run is made");
+            return false;
+        }
+        // A run that waits was made before autocheck was switched off.
+        let goes_on = joined.is_some_and(|run| matches!(run.state, RunState::Waiting { .. })) && !has_moved;
+        if !self.settings.autocheck && !goes_on {
+            tracing::info!(vcs.repository.name = %repository, vcs.ref.name = %reference, "autocheck is off for the repository, no run is made");
+            return false;
+        }
+        true
+    }
+
+    /// Remembers a head without a run.
+    async fn record(&self, sha: &CommitSha, seen: &StoredHead) -> Result<Written, Error> {
+        let change = HeadChange {
+            repository: self.view.id,
+            reference: self.reference.clone(),
+            sha: Some(sha.clone()),
+            seen: seen.version,
+            run: RunChange::None,
+            attempts: vec![],
+            now: self.now,
+        };
+        Ok(self.deps.workflow.store.write_head(&change).await?)
     }
 
     /// The head's commit has a run in its lane: it answers for this ref too, and gets new attempts if the head has returned to

@@ -6,7 +6,7 @@
 
 use quillon_core::id::{InstallationId, OrgId, RepositoryId};
 use quillon_core::name::RepositoryName;
-use quillon_core::org::Repository;
+use quillon_core::org::{Repository, RepositorySettings};
 
 use crate::item::{Item, Kind, Place, decode};
 use crate::keys::Key;
@@ -96,14 +96,16 @@ impl Store {
         Ok(self.note_repository(org, repository, note).await?.is_done().then_some(changed).flatten())
     }
 
-    /// Takes a repository that an installation reaches out of every list, and out of service.
+    /// Takes a repository that an installation reaches out of every list, and out of service. Whoever has it next has its
+    /// settings, but for what was chosen of the installation's repositories.
     ///
     /// # Errors
     /// Transient, refused, corrupt or unstorable.
     pub async fn unlist_repository(&self, repository: RepositoryId, installation: InstallationId) -> Result<Written> {
         let unlisted = |stored: Option<Repository>| {
             let stored = stored.filter(|stored| stored.installation == installation)?;
-            Some((Repository { is_enabled: false, ..stored }, Place::nowhere()))
+            let settings = RepositorySettings { autocheck: true, ..stored.settings.clone() };
+            Some((Repository { is_enabled: false, settings, ..stored }, Place::nowhere()))
         };
         self.access.rewrite("take a repository out of its org", &self.tables.orgs, Kind::Repository, &key(repository), unlisted).await
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Account, AccountKind, Forge, ForgeError, Installation, Selection, names::check_login, shapes::default_permissions, state::State,
@@ -112,6 +112,39 @@ impl Forge {
     /// When there is no such installation or repository.
     pub fn remove_repositories(&self, installation: u64, repositories: &[u64]) -> Result<(), ForgeError> {
         self.change_selection(installation, repositories, false)
+    }
+
+    /// Says which repositories an installation covers, as its settings page does.
+    ///
+    /// # Errors
+    /// When there is no such installation, or a repository is not one of its account's.
+    pub fn select(&self, installation: u64, selection: Selection) -> Result<(), ForgeError> {
+        self.change_installation(installation, |forge, state, installation| {
+            if let Selection::Selected(ids) = &selection {
+                for id in ids {
+                    if state.repository(*id)?.owner != installation.account {
+                        return Err(ForgeError::Missing(format!("repository {id}")));
+                    }
+                }
+            }
+            let changed = Installation { selection: selection.clone(), ..installation.clone() };
+            let shapes = forge.shapes(state);
+            let moved = |is: &Installation, was: &Installation| -> Vec<Value> {
+                let moved = state.repositories.values().filter(|found| state.covers(is, found) && !state.covers(was, found));
+                moved.map(|repository| shapes.brief_repository(repository)).collect()
+            };
+            let (added, removed) = (moved(&changed, &installation), moved(&installation, &changed));
+            let events: Vec<(&str, Value)> = [("added", &added, &Vec::new()), ("removed", &Vec::new(), &removed)]
+                .into_iter()
+                .filter(|(_, added, removed)| !added.is_empty() || !removed.is_empty())
+                .map(|(action, added, removed)| (action, shapes.selection_change(&changed, added, removed)))
+                .collect();
+            state.save_installation(changed.clone())?;
+            for (action, body) in events {
+                forge.emit_installation(state, "installation_repositories", action, &changed, body)?;
+            }
+            Ok(())
+        })
     }
 
     fn change_suspension(&self, installation: u64, suspended: bool) -> Result<(), ForgeError> {

@@ -50,6 +50,14 @@ pub struct ForgeConfig {
     pub rate_limit: u32,
     /// Greatest size in bytes of a pack that is pushed.
     pub max_push_bytes: u64,
+    /// Where people may be sent back to after they said who they are.
+    pub callback_urls: Vec<Url>,
+    /// Where people are sent after they installed the App or changed what it sees.
+    pub setup_url: Option<Url>,
+    /// Whether the App may read e-mail addresses of people.
+    pub email_permission: bool,
+    /// What the pages on which people act ask for; without it, whoever can open them can be anybody.
+    pub people_key: Option<String>,
     /// Whether the HTML pages show private repositories too; they ask for no credential.
     pub private_pages: bool,
 }
@@ -73,6 +81,10 @@ impl ForgeConfig {
             status_limit: 1000,
             rate_limit: 5000,
             max_push_bytes: 512 << 20,
+            callback_urls: Vec::new(),
+            setup_url: None,
+            email_permission: true,
+            people_key: None,
             private_pages: false,
         }
     }

@@ -45,6 +45,11 @@ pub(crate) fn push_token(root: &Path) -> Result<String, ForgeError> {
     kept(&root.join("push-token"), || random_token("ghp_")).map(|token| token.trim().to_owned())
 }
 
+/// The App's OAuth client secret.
+pub(crate) fn client_secret(root: &Path) -> Result<String, ForgeError> {
+    kept(&root.join("client-secret"), || random_token("")).map(|secret| secret.trim().to_owned())
+}
+
 /// A token in the form of GitHub's: a prefix and 36 letters and digits or more.
 pub(crate) fn random_token(prefix: &str) -> Result<String, ForgeError> {
     let mut bytes = [0; 20];

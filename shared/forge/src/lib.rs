@@ -22,6 +22,7 @@ mod model;
 mod names;
 mod objects;
 mod payloads;
+mod people;
 mod pulls;
 mod pushes;
 mod repositories;
@@ -49,6 +50,7 @@ pub use crate::{
         Account, AccountKind, ChangeSize, DeliveryOutcome, DeliveryRecord, FileChange, Installation, Merged, NewPull, Person, Pull,
         Repository, Selection, Status, Violation,
     },
+    people::{Email, Membership, Profile},
     statuses::NewStatus,
 };
 
@@ -66,11 +68,14 @@ struct Inner {
     app: App,
     key: AppKey,
     push_token: String,
+    client_secret: String,
     git: Git,
     state: Mutex<State>,
     outbox: Outbox,
     faults: Mutex<Faults>,
     mergeable_nulls: Mutex<u32>,
+    /// Codes on their way through browsers, by hash; they are over before anybody would miss them.
+    codes: Mutex<HashMap<String, people::Code>>,
     /// Held while refs of a repository are compared with what was announced.
     announcing: Mutex<HashMap<u64, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -88,14 +93,16 @@ impl Forge {
         let forge = Forge {
             inner: Arc::new(Inner {
                 links: Links::of(&config.public_url),
-                app: App { id: config.app_id, slug: config.app_slug.clone() },
+                app: App::new(config.app_id, &config.app_slug),
                 key: AppKey::open(&config.root, config.app_private_key_pem.as_deref())?,
                 push_token: keys::push_token(&config.root)?,
+                client_secret: keys::client_secret(&config.root)?,
                 git: Git::new(repositories),
                 outbox: Outbox::new(&config)?,
                 state: Mutex::new(state),
                 faults: Mutex::new(Faults::default()),
                 mergeable_nulls: Mutex::new(config.mergeable_nulls),
+                codes: Mutex::new(HashMap::new()),
                 announcing: Mutex::new(HashMap::new()),
                 config,
             }),

@@ -19,6 +19,13 @@ pub(crate) const EVENTS: [&str; 4] = ["merge_group", "pull_request", "push", "re
 pub(crate) struct App {
     pub(crate) id: u64,
     pub(crate) slug: String,
+    pub(crate) client_id: String,
+}
+
+impl App {
+    pub(crate) fn new(id: u64, slug: &str) -> App {
+        App { id, slug: slug.to_owned(), client_id: format!("Iv1.{id:016x}") }
+    }
 }
 
 /// Turns what the forge knows into GitHub's JSON.
@@ -177,7 +184,7 @@ impl Shapes<'_> {
     pub(crate) fn app(&self) -> Value {
         let owner = self.state.accounts.values().next().map(|account| account.id).unwrap_or_default();
         json!({
-            "id": self.app.id, "slug": self.app.slug, "client_id": format!("Iv1.{:016x}", self.app.id),
+            "id": self.app.id, "slug": self.app.slug, "client_id": self.app.client_id,
             "node_id": node_id("A", self.app.id), "owner": self.user(owner), "name": self.app.slug, "description": "",
             "external_url": self.links.html, "html_url": format!("{}/apps/{}", self.links.html, self.app.slug),
             "created_at": date(Timestamp::UNIX_EPOCH), "updated_at": date(Timestamp::UNIX_EPOCH),
@@ -189,7 +196,7 @@ impl Shapes<'_> {
         let kind = self.state.accounts.get(&installation.account).map_or("User", |account| account.kind.as_str());
         let suspended_by = installation.suspended_at.map(|_| self.user(installation.account));
         json!({
-            "id": installation.id, "node_id": node_id("I", installation.id), "client_id": format!("Iv1.{:016x}", self.app.id),
+            "id": installation.id, "node_id": node_id("I", installation.id), "client_id": self.app.client_id,
             "account": self.user(installation.account),
             "repository_selection": selection_word(&installation.selection),
             "access_tokens_url": format!("{}/app/installations/{}/access_tokens", self.links.api, installation.id),
@@ -335,12 +342,18 @@ pub(crate) fn selection_word(selection: &Selection) -> &'static str {
     }
 }
 
-/// What the App may do where an installation does not say otherwise; `merge_queues` is what `merge_group` events need.
+/// What the App may do where an installation does not say otherwise; `merge_queues` is what `merge_group` events need,
+/// `members` what tells whether a person administers an organization.
 pub(crate) fn default_permissions() -> std::collections::BTreeMap<String, String> {
-    [("contents", "read"), ("merge_queues", "read"), ("metadata", "read"), ("pull_requests", "read"), ("statuses", "write")]
-        .into_iter()
-        .map(|(name, level)| (name.to_owned(), level.to_owned()))
-        .collect()
+    let levels = [
+        ("contents", "read"),
+        ("members", "read"),
+        ("merge_queues", "read"),
+        ("metadata", "read"),
+        ("pull_requests", "read"),
+        ("statuses", "write"),
+    ];
+    levels.into_iter().map(|(name, level)| (name.to_owned(), level.to_owned())).collect()
 }
 
 /// What GitHub says about an object without a signature.

@@ -9,6 +9,7 @@ use crate::{
     ForgeError,
     model::{Account, Installation, Pull, Repository, Selection, Violation},
     objects::CommitInfo,
+    people::{Membership, Profile, UserToken, membership_ids},
     storage::Storage,
 };
 
@@ -60,6 +61,11 @@ pub(crate) struct State {
     pub(crate) redirects: BTreeMap<String, u64>,
     /// By SHA-256 of the token in hexadecimal.
     pub(crate) tokens: BTreeMap<String, Token>,
+    /// By organization and person.
+    pub(crate) memberships: BTreeMap<(u64, u64), Membership>,
+    pub(crate) profiles: BTreeMap<u64, Profile>,
+    /// Tokens of people, by SHA-256 in hexadecimal.
+    pub(crate) user_tokens: BTreeMap<String, UserToken>,
     pub(crate) merging: HashMap<u64, Merging>,
     commits: HashMap<(u64, String), CommitInfo>,
     /// Attempts that wait, in the order in which they will be made.
@@ -84,6 +90,9 @@ impl State {
             refs,
             redirects: storage.all("redirect")?.into_iter().collect(),
             tokens: storage.all("token")?.into_iter().collect(),
+            memberships: storage.all("membership")?.into_iter().map(|(id, found)| (membership_ids(&id), found)).collect(),
+            profiles: storage.all("profile")?.into_iter().map(|(id, profile)| (by_id(&id), profile)).collect(),
+            user_tokens: storage.all("user-token")?.into_iter().collect(),
             merging: HashMap::new(),
             commits: HashMap::new(),
             waiting: storage.open_deliveries()?.into(),

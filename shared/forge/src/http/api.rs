@@ -11,7 +11,7 @@ use crate::{
         app,
         auth::Caller,
         call::{Call, Refusal, Reply, ReplyBody},
-        repositories,
+        repositories, user,
     },
     state::RateWindow,
 };
@@ -73,6 +73,7 @@ async fn route(forge: &Forge, call: &Call, segments: &[&str], rate: Rate) -> Res
         ("GET", ["installation", "repositories"]) => app::installation_repositories(forge, call),
         ("DELETE", ["installation", "token"]) => app::revoke(forge, call),
         ("GET", ["repos", owner, name, "installation"]) => app::installation_of(forge, call, owner, name),
+        (_, ["user", ..]) => user::route(forge, call, segments),
         (_, ["repos", owner, name, rest @ ..]) => repositories::by_name(forge, call, owner, name, rest).await,
         (_, ["repositories", id, rest @ ..]) => repositories::by_id(forge, call, id, rest).await,
         _ => Err(unknown_route()),
@@ -214,6 +215,6 @@ impl Forge {
 fn rate_key(caller: &Caller) -> u64 {
     match caller {
         Caller::App => 0,
-        Caller::Installation { id, .. } => *id,
+        Caller::Installation { id, .. } | Caller::User { id } => *id,
     }
 }

@@ -247,12 +247,13 @@ pub(crate) fn number(text: &str) -> Result<u64, Refusal> {
 fn only_app(call: &Call) -> Result<(), Refusal> {
     match call.caller {
         Caller::App => Ok(()),
-        Caller::Installation { .. } => Err(Refusal::unauthorized("A JSON web token could not be decoded")
-            .violates("a route of the App is asked for with an installation's token")),
+        Caller::Installation { .. } | Caller::User { .. } => {
+            Err(Refusal::unauthorized("A JSON web token could not be decoded").violates("a route of the App is asked for without its JWT"))
+        }
     }
 }
 
 fn not_for_app() -> Refusal {
     Refusal::forbidden("You must authenticate with an installation access token in order to list repositories for an installation.")
-        .violates("a route of an installation is asked for with the App's JWT")
+        .violates("a route of an installation is asked for without its token")
 }

@@ -1,4 +1,4 @@
-//! Who calls: the App by a JWT that it signed itself, or an installation by a token that the forge gave out.
+//! Who calls: the App by a JWT that it signed itself, an installation or a person by a token that the forge gave out.
 
 use http::{HeaderMap, StatusCode, header};
 use jsonwebtoken::{Algorithm, Validation};
@@ -16,7 +16,15 @@ const JWT_LEEWAY: i64 = 60;
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
     App,
-    Installation { id: u64, token: Token, hash: String },
+    Installation {
+        id: u64,
+        token: Token,
+        hash: String,
+    },
+    /// A person, through the App.
+    User {
+        id: u64,
+    },
 }
 
 /// What a call needs to be allowed: a permission and a level of it.
@@ -52,7 +60,11 @@ impl Forge {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") => token.trim(),
             _ => return Err(Refusal::unauthorized("Bad credentials").violates("the `Authorization` scheme is not `Bearer`")),
         };
-        if token.split('.').count() == 3 { self.authenticate_app(token) } else { self.authenticate_installation(token) }
+        match token {
+            jwt if jwt.split('.').count() == 3 => self.authenticate_app(jwt),
+            person if person.starts_with("ghu_") => self.authenticate_person(person),
+            installation => self.authenticate_installation(installation),
+        }
     }
 
     fn authenticate_app(&self, jwt: &str) -> Result<Caller, Refusal> {
@@ -86,6 +98,18 @@ impl Forge {
         }
     }
 
+    /// Accepts a person's token. An expired one is refused and no violation.
+    fn authenticate_person(&self, token: &str) -> Result<Caller, Refusal> {
+        let state = self.state();
+        let Some(token) = state.user_tokens.get(&token_hash(token)) else {
+            return Err(Refusal::unauthorized("Bad credentials").violates("the token is unknown"));
+        };
+        if token.expires_at <= self.now() || !state.accounts.contains_key(&token.user) {
+            return Err(Refusal::unauthorized("Bad credentials"));
+        }
+        Ok(Caller::User { id: token.user })
+    }
+
     /// Accepts an installation's token. An expired one is refused and no violation: clocks differ and time passes.
     pub(crate) fn authenticate_installation(&self, token: &str) -> Result<Caller, Refusal> {
         let hash = token_hash(token);
@@ -108,7 +132,7 @@ impl Forge {
     /// Lets a caller use a repository, or answers as GitHub does: what one may not see does not exist.
     pub(crate) fn allow(&self, caller: &Caller, repository: &Repository, need: Need) -> Result<(), Refusal> {
         let Caller::Installation { id, token, .. } = caller else {
-            return Err(Refusal::unauthorized("Bad credentials").violates("a repository is asked for with the App's JWT"));
+            return Err(Refusal::unauthorized("Bad credentials").violates("a repository is asked for without an installation's token"));
         };
         let forbidden = || Refusal::forbidden("Resource not accessible by integration");
         if !self.covers(*id, token, repository) {

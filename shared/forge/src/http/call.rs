@@ -112,6 +112,23 @@ impl Call {
     }
 }
 
+/// Pairs of a query or a form, by name.
+pub(crate) trait PairsExt {
+    /// The first value of a name that is not empty.
+    fn value(&self, name: &str) -> Option<&str>;
+
+    /// The same as a number.
+    fn number(&self, name: &str) -> Option<u64> {
+        self.value(name)?.parse().ok()
+    }
+}
+
+impl PairsExt for [(String, String)] {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+}
+
 /// A full object id in a path.
 pub(crate) fn sha(text: &str) -> Result<String, Refusal> {
     let lower = text.to_ascii_lowercase();

@@ -90,7 +90,7 @@ impl Forge {
                 Some("read") => !need.write,
                 _ => false,
             },
-            Caller::App => false,
+            Caller::App | Caller::User { .. } => false,
         };
         if covered && granted(write) {
             Access::Full

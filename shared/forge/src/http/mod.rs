@@ -6,10 +6,13 @@ mod auth;
 mod call;
 mod contents;
 mod git;
+mod installing;
+mod oauth;
 mod pages;
 mod pulls;
 mod repositories;
 mod statuses;
+mod user;
 
 use axum::{
     Router,
@@ -49,6 +52,12 @@ async fn dispatch(forge: &Forge, request: Request, path: &str) -> Response {
     match segments.as_slice() {
         ["api", "v3", rest @ ..] => api::serve(forge, request, path, rest).await,
         [owner, name, service @ ..] if git::is_service(service) => git::serve(forge, request, owner, name, service).await,
+        ["login", "oauth", "authorize"] => oauth::authorize(forge, request).await,
+        ["login", "oauth", "access_token"] => oauth::access_token(forge, request).await,
+        ["apps", slug, "installations", "new"] if *slug == forge.inner.app.slug => installing::new(forge, request).await,
+        ["settings", "installations", id] | ["organizations", _, "settings", "installations", id] => {
+            installing::settings(forge, request, id).await
+        }
         rest => pages::serve(forge, request.method(), rest).await,
     }
 }

@@ -54,6 +54,7 @@ pub(crate) async fn serve(forge: &Forge, method: &Method, segments: &[&str]) -> 
     }
     let page = match segments {
         [] => index(forge),
+        ["avatars", "u" | "in", id] => return avatar(forge, id),
         [owner, name] => repository(forge, owner, name.strip_suffix(".git").unwrap_or(name)),
         [owner, name, "commit", sha] => commit(forge, owner, name, sha).await,
         [owner, name, "tree", branch @ ..] if !branch.is_empty() => {
@@ -85,6 +86,18 @@ fn unknown(forge: &Forge, method: &Method, segments: &[&str]) -> Response {
         forge.state().violate(Violation { method: method.to_string(), path, reason: "there is no such page".to_owned() });
     }
     text(StatusCode::NOT_FOUND, "not found")
+}
+
+/// A picture with the first letter of an account.
+fn avatar(forge: &Forge, id: &str) -> Response {
+    let state = forge.state();
+    let account = id.parse().ok().and_then(|id: u64| state.accounts.get(&id));
+    // A login begins with a letter or a digit, which is no markup.
+    let letter = account.and_then(|account| account.login.chars().next()).unwrap_or('?').to_ascii_uppercase();
+    let picture = format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40"><rect width="40" height="40" fill="#57606a"/><text x="20" y="27" font-family="sans-serif" font-size="20" text-anchor="middle" fill="#fff">{letter}</text></svg>"##
+    );
+    ([(http::header::CONTENT_TYPE, "image/svg+xml")], picture).into_response()
 }
 
 fn index(forge: &Forge) -> Result<Option<String>, ForgeError> {

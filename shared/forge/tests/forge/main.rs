@@ -5,6 +5,7 @@
 mod deliveries;
 mod git;
 mod payloads;
+mod people;
 mod pulls;
 mod rest;
 mod state;

@@ -177,6 +177,16 @@ impl DeviceGrant {
         self.state == DeviceState::Pending && now < self.expires_at
     }
 
+    /// The wish once a person has answered it; the same when they answer the same again, none when it is too late.
+    #[must_use]
+    pub fn answered(&self, user: UserId, approves: bool, now: Timestamp) -> Option<Self> {
+        let state = if approves { DeviceState::Approved { user } } else { DeviceState::Denied };
+        if self.state == state && now < self.expires_at {
+            return Some(self.clone());
+        }
+        self.is_open(now).then(|| Self { state, ..self.clone() })
+    }
+
     /// The answer to a poll, and what is to be stored with it.
     #[must_use]
     pub fn poll(&self, now: Timestamp) -> (Self, Poll) {
@@ -324,6 +334,18 @@ mod tests {
         assert_eq!(approved.poll(at(15 * 60)).1, Poll::Expired);
         let denied = DeviceGrant { state: DeviceState::Denied, ..grant() };
         assert_eq!((denied.poll(at(1)).1, denied.is_open(at(1))), (Poll::Denied, false));
+    }
+
+    #[test]
+    fn a_wish_is_answered_once() {
+        let approved = grant().answered(ann(), true, at(1)).expect("open");
+        assert_eq!(approved.state, DeviceState::Approved { user: ann() });
+        assert_eq!(approved.answered(ann(), true, at(2)), Some(approved.clone()), "the same step again");
+        assert_eq!(approved.answered(UserId::from_parts(1, 2), true, at(2)), None, "by somebody else");
+        assert_eq!(approved.answered(ann(), false, at(2)), None);
+        assert_eq!(grant().answered(ann(), false, at(1)).map(|grant| grant.state), Some(DeviceState::Denied));
+        assert_eq!(grant().answered(ann(), true, at(15 * 60)), None, "too late");
+        assert_eq!(approved.poll(at(10)).0.answered(ann(), true, at(11)), None, "fetched already");
     }
 
     #[test]

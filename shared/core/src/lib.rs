@@ -33,6 +33,7 @@ pub mod sensitive;
 pub mod session;
 pub mod source;
 pub mod text;
+pub mod token;
 pub mod trace;
 pub mod trust;
 

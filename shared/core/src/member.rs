@@ -93,6 +93,12 @@ impl Roles {
         }
     }
 
+    /// These and others together.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self { is_admin: self.is_admin || others.is_admin, is_member: self.is_member || others.is_member }
+    }
+
     /// As a list.
     #[must_use]
     pub fn list(self) -> Vec<Role> {
@@ -301,5 +307,11 @@ mod tests {
         for text in ["", "a b", "@example.com", "a@b", "a@", "<a@example.com>", "a/b", "ü", "a@exämple.com"] {
             assert!(text.parse::<Invitee>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn roles_add_up() {
+        assert_eq!(Roles::ADMIN.and(Roles::MEMBER), Roles::BOTH);
+        assert_eq!(Roles::MEMBER.and(Roles::MEMBER), Roles::MEMBER);
     }
 }

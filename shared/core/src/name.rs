@@ -22,6 +22,19 @@ pub fn from_key_segment(segment: &str) -> String {
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
+/// Longest name that people give to something, in characters.
+const MAX_LABEL: usize = 100;
+
+/// A name that people give to something of theirs: a token, a project.
+///
+/// # Errors
+/// When there is nothing in it, it is longer than 100 characters, or has more than one line.
+pub fn label(text: &str) -> Result<String, InvalidId> {
+    let text = text.trim();
+    let is_label = !text.is_empty() && text.chars().count() <= MAX_LABEL && !text.chars().any(char::is_control);
+    if is_label { Ok(text.to_owned()) } else { Err(InvalidId::new(text, "a name of 1 to 100 characters")) }
+}
+
 /// `owner/name` of a repository as GitHub spells it today.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepositoryName {
@@ -281,6 +294,15 @@ serde_as_text!(Task);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_are_one_short_line() {
+        assert_eq!(label("  release bot "), Ok("release bot".to_owned()));
+        assert!(label(&"ü".repeat(100)).is_ok());
+        for text in ["", "   ", "a\nb", "a\u{1b}[31m", &"ü".repeat(101)] {
+            assert!(label(text).is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn refs_round_trip() {

@@ -45,6 +45,12 @@ pub fn hash(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }
 
+/// Whether a text could be one of [`fresh`]: anything else is not worth a read.
+#[must_use]
+pub fn is_fresh_form(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,7 +58,10 @@ mod tests {
     #[test]
     fn secrets_differ_and_their_hash_does_not_hold_them() {
         let (one, two) = (fresh().expect("entropy"), fresh().expect("entropy"));
-        assert_eq!(one.expose().len(), 64);
+        assert!(is_fresh_form(one.expose()));
+        for text in ["", "abc", &"A".repeat(64), &"0".repeat(65), &"ü".repeat(32)] {
+            assert!(!is_fresh_form(text), "{text}");
+        }
         assert_ne!(one.expose(), two.expose());
         assert_ne!(hash(one.expose()), *one.expose());
         assert_eq!(hash("x"), hash("x"));

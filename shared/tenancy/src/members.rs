@@ -1,0 +1,166 @@
+//! Who is in an org and as what. Every change is ordered by the org's admins, which it writes along: no org loses its last one.
+
+use quillon_core::audit::AuditAction;
+use quillon_core::id::{OrgId, UserId};
+use quillon_core::member::{Member, Roles, admins_after};
+use quillon_core::person::User;
+use quillon_store::{Page, Paged, Written};
+
+use crate::error::{Error, Result};
+use crate::{Deed, MAX_DECISIONS, Record, Tenancy};
+
+/// Most orgs that one person is in: more would not be listed.
+pub(crate) const MAX_ORGS: usize = 200;
+
+impl Tenancy {
+    /// Who is in an org, the longest known people first.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or the cursor is none.
+    pub async fn members(&self, org: OrgId, page: &Page) -> Result<Paged<Member>> {
+        Ok(self.store.members(org, page).await?)
+    }
+
+    /// Somebody in an org.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn member(&self, org: OrgId, user: UserId) -> Result<Option<Member>> {
+        Ok(self.store.member(org, user).await?)
+    }
+
+    /// Changes what somebody is in an org.
+    ///
+    /// # Errors
+    /// When they are not in it, when no admin would be left, or when the table cannot be used.
+    pub async fn set_roles(&self, org: OrgId, user: UserId, roles: Roles, deed: &Deed<'_>) -> Result<Member> {
+        let mut record = Record::of(self, deed);
+        for _ in 0..MAX_DECISIONS {
+            let admins = self.store.admins(org).await?;
+            let member = self.store.member(org, user).await?.ok_or(Error::NotFound("member"))?;
+            if member.roles == roles {
+                return Ok(member);
+            }
+            let after = admins_after(&admins.users, user, Some(roles)).map_err(Error::refused)?;
+            let detail = format!("from {} to {roles}", member.roles);
+            record.write(org, AuditAction::MemberRolesChanged, &member.name, &detail).await?;
+            let changed = Member { roles, ..member };
+            if self.store.save_membership(&changed, &admins, &after).await? == Written::Done {
+                return Ok(changed);
+            }
+        }
+        Err(Error::Contended("membership of the org"))
+    }
+
+    /// Puts somebody into an org, or changes what they are there, as the operator does.
+    ///
+    /// # Errors
+    /// When there is no such person or org, when no admin would be left, or when the table cannot be used.
+    pub async fn add_member(&self, org: OrgId, user: UserId, roles: Roles, deed: &Deed<'_>) -> Result<Member> {
+        let mut record = Record::of(self, deed);
+        for _ in 0..MAX_DECISIONS {
+            self.open(org).await?;
+            let user = self.store.user(user).await?.ok_or(Error::NotFound("person"))?;
+            let admins = self.store.admins(org).await?;
+            if self.store.member(org, user.id).await?.is_some() {
+                return self.set_roles(org, user.id, roles, deed).await;
+            }
+            self.check_room(&user).await?;
+            let after = admins_after(&admins.users, user.id, Some(roles)).map_err(Error::refused)?;
+            record.write(org, AuditAction::MemberAdded, &user.label(), &format!("as {roles}")).await?;
+            let member = joining(org, &user, roles, deed.who, deed);
+            if self.store.save_membership(&member, &admins, &after).await? == Written::Done {
+                return Ok(member);
+            }
+        }
+        Err(Error::Contended("membership of the org"))
+    }
+
+    /// Makes a person the first admin of an org that has none, because an installation or the operator made it. That they
+    /// administer the account behind it is the caller's to check.
+    ///
+    /// # Errors
+    /// When the org has an admin, or the table cannot be used.
+    pub async fn adopt(&self, org: OrgId, user: &User, deed: &Deed<'_>) -> Result<Member> {
+        let mut record = Record::of(self, deed);
+        for _ in 0..MAX_DECISIONS {
+            let known = self.open(org).await?;
+            let admins = self.store.admins(org).await?;
+            let member = self.store.member(org, user.id).await?;
+            if let Some(member) = member.clone().filter(|_| admins.users.contains(&user.id)) {
+                return Ok(member);
+            }
+            if !admins.users.is_empty() {
+                return Err(Error::refused("the org has an admin: ask to be invited"));
+            }
+            if member.is_none() {
+                self.check_room(user).await?;
+            }
+            let after = admins_after(&admins.users, user.id, Some(Roles::BOTH)).map_err(Error::refused)?;
+            record.write(org, AuditAction::OrgAdopted, known.name.as_str(), "").await?;
+            let member = match member {
+                Some(member) => Member { roles: Roles::BOTH, ..member },
+                None => joining(org, user, Roles::BOTH, "the installation", deed),
+            };
+            if self.store.save_membership(&member, &admins, &after).await? == Written::Done {
+                return Ok(member);
+            }
+        }
+        Err(Error::Contended("membership of the org"))
+    }
+
+    /// Takes somebody out of an org. What they ran stays; invitations that are still open for them are taken back.
+    ///
+    /// # Errors
+    /// When they are not in it, when no admin would be left, or when the table cannot be used.
+    pub async fn remove_member(&self, org: OrgId, user: UserId, deed: &Deed<'_>) -> Result<()> {
+        self.take_out(org, user, AuditAction::MemberRemoved, deed).await
+    }
+
+    /// Leaves an org.
+    ///
+    /// # Errors
+    /// As for [`Tenancy::remove_member`].
+    pub async fn leave(&self, org: OrgId, user: UserId, deed: &Deed<'_>) -> Result<()> {
+        self.take_out(org, user, AuditAction::MemberLeft, deed).await
+    }
+
+    async fn take_out(&self, org: OrgId, user: UserId, action: AuditAction, deed: &Deed<'_>) -> Result<()> {
+        let mut record = Record::of(self, deed);
+        for _ in 0..MAX_DECISIONS {
+            let admins = self.store.admins(org).await?;
+            let member = self.store.member(org, user).await?.ok_or(Error::NotFound("member"))?;
+            let after = admins_after(&admins.users, user, None).map_err(Error::refused)?;
+            record.write(org, action, &member.name, &format!("was {}", member.roles)).await?;
+            // First: who is out must not come back by an older link.
+            self.close_invites(org, user, deed).await?;
+            if self.store.remove_member(org, user, &admins, &after).await? == Written::Done {
+                return Ok(());
+            }
+        }
+        Err(Error::Contended("membership of the org"))
+    }
+
+    async fn close_invites(&self, org: OrgId, user: UserId, deed: &Deed<'_>) -> Result<()> {
+        let Some(user) = self.store.user(user).await? else { return Ok(()) };
+        for invite in self.store.invites_of(org, deed.now).await? {
+            if invite.invitee.is(&user) {
+                let _gone = self.store.delete_invite(org, invite.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that somebody is not in too many orgs.
+    pub(crate) async fn check_room(&self, user: &User) -> Result<()> {
+        if self.store.orgs_of(user.id).await?.len() >= MAX_ORGS {
+            return Err(Error::refused(format!("{} is in {MAX_ORGS} orgs, which is the most: leave one first", user.name)));
+        }
+        Ok(())
+    }
+}
+
+/// Somebody who comes in.
+pub(crate) fn joining(org: OrgId, user: &User, roles: Roles, invited_by: &str, deed: &Deed<'_>) -> Member {
+    Member { org, user: user.id, roles, name: user.name.clone(), joined_at: deed.now, invited_by: invited_by.to_owned() }
+}

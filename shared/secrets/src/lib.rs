@@ -66,6 +66,38 @@ pub struct GithubAppSecret {
     pub private_key: Sensitive<String>,
 }
 
+/// What this installation is known by to the providers that people sign in at; empty where one is not set up.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SignInSecrets {
+    /// Client secret of the GitHub App.
+    pub github: Sensitive<String>,
+    /// Client secret at Google.
+    pub google: Sensitive<String>,
+    /// Client secret at the OpenID provider that is configured.
+    pub oidc: Sensitive<String>,
+}
+
+/// What an installation needs of its account at Stripe.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StripeSecret {
+    /// The key of its API.
+    pub key: Sensitive<String>,
+    /// The secret that webhooks are signed with.
+    webhook: Sensitive<String>,
+    /// The one before, accepted while it is replaced.
+    #[serde(default)]
+    webhook_previous: Option<Sensitive<String>>,
+}
+
+impl StripeSecret {
+    /// The secrets that may verify a webhook; empty ones never do.
+    #[must_use]
+    pub fn accepted(&self) -> Vec<&str> {
+        let both = [Some(&self.webhook), self.webhook_previous.as_ref()];
+        both.into_iter().flatten().map(|secret| secret.expose().as_str()).filter(|secret| !secret.is_empty()).collect()
+    }
+}
+
 #[derive(Deserialize)]
 struct SessionSecret {
     key: Sensitive<String>,
@@ -102,6 +134,22 @@ impl Secrets {
     /// When it cannot be read.
     pub async fn github_app(&self, arn: &str, now: Timestamp) -> Result<GithubAppSecret, Error> {
         self.json(arn, "`private_key`", now).await
+    }
+
+    /// The client secrets of sign-in providers.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn sign_in(&self, arn: &str, now: Timestamp) -> Result<SignInSecrets, Error> {
+        self.json(arn, "`github`, `google` and `oidc`", now).await
+    }
+
+    /// The account at Stripe.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn stripe(&self, arn: &str, now: Timestamp) -> Result<StripeSecret, Error> {
+        self.json(arn, "`key` and `webhook`", now).await
     }
 
     /// The key that sessions, job tokens and the operator's key are derived from.

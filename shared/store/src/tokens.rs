@@ -90,7 +90,7 @@ impl Store {
         if !token.is_use_news(now) {
             return Ok(());
         }
-        let used = |stored: Token| stored.is_use_news(now).then(|| Token { last_used_at: Some(now), ..stored });
+        let used = |stored: Token| stored.is_use_news(now).then_some(Token { last_used_at: Some(now), ..stored });
         self.access.change("note a token's use", &self.tables.orgs, Kind::Token, &key(hash), place, used).await.map(|_| ())
     }
 

@@ -39,7 +39,7 @@ fn spell(value: &AttributeValue) -> Value {
 }
 
 /// Compares an item with its golden file; its nonce is random, and only whether it has one counts.
-fn assert_golden(name: &str, item: &HashMap<String, AttributeValue>) {
+pub(crate) fn assert_golden(name: &str, item: &HashMap<String, AttributeValue>) {
     let mut spelled: BTreeMap<&str, Value> = item.iter().map(|(name, value)| (name.as_str(), spell(value))).collect();
     if let Some(nonce) = spelled.get_mut("nonce") {
         assert_eq!(nonce["S"].as_str().map(str::len), Some(36));
@@ -206,7 +206,7 @@ async fn orgs_and_what_belongs_to_them() {
 
     db.store.save_installation(&installation(None)).await.expect("saved");
     assert_stored(&db, "installation", "orgs", "INST#77", "INST").await;
-    assert!(db.store.claim_installation(InstallationId(77), org_id()).await.expect("an answer").is_done());
+    assert!(db.store.claim_installation(InstallationId(77), org_id(), at(9)).await.expect("an answer").is_done());
     assert_stored(&db, "installation-claimed", "orgs", "INST#77", "INST").await;
 
     let mut settled = repository(4_200, "acme/api");

@@ -2,7 +2,7 @@
 
 use quillon_core::audit::{AuditAction, AuditEntry};
 use quillon_core::id::{AgentId, InstallationId, RepositoryId, TokenId};
-use quillon_core::org::{Agent, Enrolment, Installation, Org, RateBudget, Repository, Scope, Token};
+use quillon_core::org::{Agent, Enrolment, Installation, MAX_TOKENS, RateBudget, Repository, Scope, SourceMode, Token};
 use quillon_store::{Page, Written};
 
 use crate::sample::{at, installation, org, org_id, other_org_id, repository};
@@ -22,44 +22,58 @@ async fn a_name_belongs_to_one_org_whatever_the_case_of_its_letters() {
 }
 
 #[tokio::test]
-async fn a_renamed_org_frees_its_old_name_and_cannot_take_a_foreign_one() {
-    let db = Db::new().await;
-    let acme = org(org_id(), "acme");
-    let other = org(other_org_id(), "other");
-    for org in [&acme, &other] {
-        assert!(db.store.create_org(org).await.expect("an answer").is_done());
-    }
-    let renamed = Org { concurrency: 3, ..org(org_id(), "Fresh") };
-    assert_eq!(db.store.save_org(&org(org_id(), "Other")).await.expect("an answer"), Written::Lost);
-    assert_eq!(db.store.save_org(&renamed).await.expect("an answer"), Written::Done);
-    let by_name = async |name: &str| db.store.org_by_name(&name.parse().expect("a name")).await.expect("an answer");
-    assert_eq!(by_name("acme").await, None);
-    assert_eq!(by_name("fresh").await, Some(renamed.clone()));
-    let respelled = org(org_id(), "fRESH");
-    assert_eq!(db.store.save_org(&respelled).await.expect("an answer"), Written::Done);
-    assert_eq!(by_name("fresh").await, Some(respelled.clone()));
-    let unknown = org(quillon_core::id::OrgId::from_parts(1, 1), "third");
-    assert_eq!(db.store.save_org(&unknown).await.expect("an answer"), Written::Lost);
-    let listed = db.store.orgs(&Page::first(10)).await.expect("an answer").items;
-    assert_eq!(listed, [respelled, other]);
-}
-
-#[tokio::test]
 async fn a_claim_of_an_installation_outlives_what_github_says_of_it() {
     let db = Db::new().await;
     let id = InstallationId(77);
-    assert_eq!(db.store.claim_installation(id, org_id()).await.expect("an answer"), Written::Lost);
+    let claim = async |org, seconds| db.store.claim_installation(id, org, at(seconds)).await.expect("an answer");
+    assert_eq!(claim(org_id(), 1).await, Written::Lost);
     db.store.save_installation(&installation(None)).await.expect("saved");
-    assert_eq!(db.store.claim_installation(id, org_id()).await.expect("an answer"), Written::Done);
-    assert_eq!(db.store.claim_installation(id, org_id()).await.expect("an answer"), Written::Done);
-    assert_eq!(db.store.claim_installation(id, other_org_id()).await.expect("an answer"), Written::Lost);
+    assert_eq!(claim(org_id(), 1).await, Written::Done);
+    assert_eq!(claim(org_id(), 2).await, Written::Done);
+    assert_eq!(claim(other_org_id(), 3).await, Written::Lost);
+    let selected = |stored| Some(Installation { mode: SourceMode::Selected, org: None, claimed_at: None, ..stored });
+    assert!(db.store.change_installation(id, selected).await.expect("an answer").is_some());
 
     let suspended = Installation { is_suspended: true, ..installation(None) };
     db.store.save_installation(&suspended).await.expect("saved");
-    let expected = Installation { org: Some(org_id()), ..suspended };
+    let expected = Installation { org: Some(org_id()), claimed_at: Some(at(1)), mode: SourceMode::Selected, ..suspended };
     assert_eq!(db.store.installation(id).await.expect("an answer"), Some(expected.clone()));
     let listed = db.store.installations_of(org_id(), &Page::first(5)).await.expect("an answer").items;
     assert_eq!(listed, [expected]);
+}
+
+#[tokio::test]
+async fn of_two_orgs_that_claim_an_installation_at_once_one_has_it() {
+    let db = Db::new().await;
+    db.store.save_installation(&installation(None)).await.expect("saved");
+    let claim = |org| {
+        let store = db.store.clone();
+        async move { store.claim_installation(InstallationId(77), org, at(1)).await.expect("an answer") }
+    };
+    let (one, other) = tokio::join!(claim(org_id()), claim(other_org_id()));
+    assert_ne!(one, other);
+    let holder = if one.is_done() { org_id() } else { other_org_id() };
+    assert_eq!(db.store.installation(InstallationId(77)).await.expect("an answer").and_then(|known| known.org), Some(holder));
+}
+
+#[tokio::test]
+async fn a_released_installation_is_nobodys_and_remembers_that_it_was_claimed() {
+    let db = Db::new().await;
+    let id = InstallationId(77);
+    db.store.save_installation(&installation(None)).await.expect("saved");
+    assert!(db.store.claim_installation(id, org_id(), at(1)).await.expect("an answer").is_done());
+    assert_eq!(db.store.release_installation(id, other_org_id()).await.expect("an answer"), Written::Lost);
+    db.fault("PutItem", Fault::LoseAnswer);
+    assert_eq!(db.store.release_installation(id, org_id()).await.expect("an answer"), Written::Done);
+    let released = Installation { claimed_at: Some(at(1)), ..installation(None) };
+    assert_eq!(db.store.installation(id).await.expect("an answer"), Some(released.clone()));
+    assert_eq!(db.store.installations_of(org_id(), &Page::first(5)).await.expect("an answer").items, []);
+    // What GitHub says does not give it back.
+    db.store.save_installation(&installation(Some(org_id()))).await.expect("saved");
+    assert_eq!(db.store.installation(id).await.expect("an answer"), Some(released));
+    assert!(db.store.claim_installation(id, other_org_id(), at(9)).await.expect("an answer").is_done());
+    let claimed = db.store.installation(id).await.expect("an answer").expect("known");
+    assert_eq!((claimed.org, claimed.claimed_at), (Some(other_org_id()), Some(at(9))));
 }
 
 #[tokio::test]
@@ -96,6 +110,61 @@ async fn a_repository_is_found_by_its_name_of_today_whatever_its_case() {
     assert_eq!(found(org_id(), "acme/ap").await, None);
 }
 
+async fn stored_repository(db: &Db) -> Option<Repository> {
+    db.store.repository(RepositoryId(1)).await.expect("an answer")
+}
+
+fn hidden(stored: Repository) -> Option<Repository> {
+    Some(Repository { is_private: true, is_enabled: false, ..stored })
+}
+
+#[tokio::test]
+async fn a_repository_is_changed_by_the_org_that_has_its_installation() {
+    let db = Db::new().await;
+    let change = async |org| db.store.change_repository(org, RepositoryId(1), hidden).await.expect("an answer");
+    assert_eq!(change(org_id()).await, None);
+    let known = repository(1, "acme/api");
+    db.store.save_repository(org_id(), &known).await.expect("saved");
+    assert_eq!(change(org_id()).await, None, "nobody has claimed its installation");
+    db.store.save_installation(&installation(Some(org_id()))).await.expect("saved");
+    assert_eq!(change(other_org_id()).await, None);
+    let declined = db.store.change_repository(org_id(), RepositoryId(1), |_| None).await.expect("an answer");
+    assert_eq!((declined, stored_repository(&db).await), (None, Some(known.clone())));
+    db.fault("PutItem", Fault::LoseAnswer);
+    assert_eq!(change(org_id()).await, hidden(known.clone()));
+    assert_eq!(stored_repository(&db).await, hidden(known));
+    assert_eq!(db.store.repositories_of(org_id(), &Page::first(5)).await.expect("an answer").items.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_noted_of_a_repository_and_what_is_set_at_once_both_count() {
+    let db = Db::new().await;
+    db.store.save_repository(org_id(), &repository(1, "acme/api")).await.expect("saved");
+    db.store.save_installation(&installation(Some(org_id()))).await.expect("saved");
+    let renamed = |stored: Option<Repository>| stored.map(|stored| Repository { name: "acme/web".parse().expect("a name"), ..stored });
+    let note = db.store.note_repository(org_id(), RepositoryId(1), renamed);
+    let (noted, set) = tokio::join!(note, db.store.change_repository(org_id(), RepositoryId(1), hidden));
+    assert!(noted.expect("an answer").is_done() && set.expect("an answer").is_some());
+    assert_eq!(stored_repository(&db).await, hidden(repository(1, "acme/web")));
+}
+
+#[tokio::test]
+async fn an_unlisted_repository_is_in_no_list_until_it_is_noted_again() {
+    let db = Db::new().await;
+    let known = repository(1, "acme/api");
+    db.store.save_repository(org_id(), &known).await.expect("saved");
+    let unlist = async |installation| db.store.unlist_repository(RepositoryId(1), InstallationId(installation)).await.expect("an answer");
+    assert_eq!(unlist(78).await, Written::Lost, "another installation reaches it");
+    let listed = async |org| db.store.repositories_of(org, &Page::first(5)).await.expect("an answer").items.len();
+    assert_eq!(listed(org_id()).await, 1);
+    assert_eq!(unlist(77).await, Written::Done);
+    assert_eq!(listed(org_id()).await, 0);
+    assert_eq!(stored_repository(&db).await, Some(Repository { is_enabled: false, ..known }));
+    let enabled = |stored: Option<Repository>| stored.map(|stored| Repository { is_enabled: true, ..stored });
+    assert!(db.store.note_repository(other_org_id(), RepositoryId(1), enabled).await.expect("an answer").is_done());
+    assert_eq!((listed(org_id()).await, listed(other_org_id()).await), (0, 1));
+}
+
 fn token(number: u128) -> Token {
     let scopes = vec![Scope::TelemetryWrite, Scope::ChecksRerun];
     let id = TokenId::from_parts(1, number);
@@ -122,6 +191,47 @@ async fn a_token_works_until_it_expires_or_is_deleted() {
     assert_eq!(db.store.delete_token(org_id(), endless.id).await.expect("an answer"), Written::Done);
     assert_eq!(found("hash-2", 0).await, None);
     assert_eq!(db.store.delete_token(org_id(), endless.id).await.expect("an answer"), Written::Lost);
+}
+
+#[tokio::test]
+async fn a_token_is_changed_by_its_id_and_touched_once_an_hour() {
+    let db = Db::new().await;
+    assert!(db.store.create_token(&token(1), "hash-1").await.expect("an answer").is_done());
+    let rename = |stored| Some(Token { name: "ci".to_owned(), ..stored });
+    assert_eq!(db.store.change_token(other_org_id(), token(1).id, rename).await.expect("an answer"), None);
+    assert_eq!(db.store.change_token(org_id(), token(2).id, rename).await.expect("an answer"), None);
+    assert_eq!(db.store.change_token(org_id(), token(1).id, |_| None).await.expect("an answer"), None);
+    let renamed = Token { name: "ci".to_owned(), ..token(1) };
+    assert_eq!(db.store.change_token(org_id(), token(1).id, rename).await.expect("an answer"), Some(renamed.clone()));
+
+    db.store.touch_token("hash-1", &renamed, at(10)).await.expect("touched");
+    let touched = Token { last_used_at: Some(at(10)), ..renamed.clone() };
+    assert_eq!(db.store.token("hash-1", at(10)).await.expect("an answer"), Some(touched.clone()));
+    db.sent_in_all();
+    db.store.touch_token("hash-1", &touched, at(3_609)).await.expect("no news");
+    assert_eq!(db.sent_in_all(), 0);
+    // Somebody else has noted it meanwhile.
+    db.store.touch_token("hash-1", &renamed, at(11)).await.expect("no news");
+    assert_eq!(db.store.token("hash-1", at(10)).await.expect("an answer"), Some(touched.clone()));
+    // A token that was revoked meanwhile does not come back.
+    assert!(db.store.delete_token(org_id(), token(1).id).await.expect("an answer").is_done());
+    db.store.touch_token("hash-1", &touched, at(4_000)).await.expect("nothing to touch");
+    assert_eq!(db.store.token("hash-1", at(10)).await.expect("an answer"), None);
+}
+
+#[tokio::test]
+async fn an_org_has_so_many_tokens_that_work_and_no_more() {
+    let db = Db::new().await;
+    let last = u128::try_from(MAX_TOKENS).expect("a number");
+    for number in 1..=last {
+        assert!(db.store.create_token(&token(number), &format!("hash-{number}")).await.expect("an answer").is_done());
+    }
+    let one_more = token(last + 1);
+    assert_eq!(db.store.create_token(&one_more, "one-more").await.expect("an answer"), Written::Lost);
+    assert_eq!(db.store.token("one-more", at(0)).await.expect("an answer"), None);
+    // Those that have expired do not count.
+    let later = Token { created_at: at(100), expires_at: None, ..one_more };
+    assert_eq!(db.store.create_token(&later, "one-more").await.expect("an answer"), Written::Done);
 }
 
 fn agent(number: u128, org: Option<quillon_core::id::OrgId>) -> Agent {

@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 use quillon_core::attempt::{Attempt, AttemptState, Lease, ListedCheck, Outcome};
-use quillon_core::id::{AccountId, AgentId, CommitSha, InstallationId, LeaseId, OrgId, RepositoryId, RunId};
+use quillon_core::id::{AccountId, AgentId, CommitSha, InstallationId, LeaseId, OrgId, RepositoryId, RunId, UserId};
+use quillon_core::member::{Member, Roles};
 use quillon_core::module::{Manifest, Module};
 use quillon_core::name::{ModulePath, Ref, Task};
 use quillon_core::org::{Installation, Org, Repository, RepositorySettings};
+use quillon_core::person::{Identity, User};
 use quillon_core::run::{CommitKey, CommitLabel, Run, RunEvent, RunKey, RunRef, RunState, Summary};
 
 /// A time of the tests: so many seconds after their beginning.
@@ -122,5 +124,42 @@ pub(crate) fn repository(id: u64, name: &str) -> Repository {
         is_private: true,
         is_enabled: true,
         settings: RepositorySettings::default(),
+    }
+}
+
+pub(crate) fn user_id(number: u128) -> UserId {
+    UserId::from_parts(1_700_000_000_000, number)
+}
+
+pub(crate) fn identity(provider: &str, subject: &str) -> Identity {
+    Identity {
+        provider: provider.parse().expect("a provider"),
+        subject: subject.to_owned(),
+        login: format!("login-{subject}"),
+        email: None,
+        linked_at: at(0),
+    }
+}
+
+/// A person with one identity, at GitHub, by their number.
+pub(crate) fn user(number: u128) -> User {
+    User {
+        id: user_id(number),
+        name: format!("Person {number}"),
+        avatar_url: None,
+        identities: vec![identity("github", &number.to_string())],
+        created_at: at(0),
+        last_org: None,
+    }
+}
+
+pub(crate) fn member(number: u128, roles: Roles) -> Member {
+    Member {
+        org: org_id(),
+        user: user_id(number),
+        roles,
+        name: format!("Person {number}"),
+        joined_at: at(0),
+        invited_by: "Person 1 (login-1)".to_owned(),
     }
 }

@@ -141,11 +141,13 @@ impl Store {
             if (next.id, &next.name) != (stored.id, &stored.name) {
                 return Err(Error::unstorable(&key(org), "a change cannot rename an org"));
             }
-            let mut actions = vec![self.put_in_orgs(item(&next)?, unchanged)];
-            if next.deletion != stored.deletion {
-                actions.push(self.deletion_write(&next)?);
-            }
-            if Written::from(self.access.transact(operation, actions).await?).is_done() {
+            let written = if next.deletion == stored.deletion {
+                self.access.put_if(operation, &self.tables.orgs, item(&next)?, &unchanged).await?
+            } else {
+                let actions = vec![self.put_in_orgs(item(&next)?, unchanged), self.deletion_write(&next)?];
+                self.access.transact(operation, actions).await?.into()
+            };
+            if written.is_done() {
                 return Ok(Some(next));
             }
         }

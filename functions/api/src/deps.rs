@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use jiff::Timestamp;
+use quillon_billing::Stripe;
 use quillon_core::id::AppId;
+use quillon_core::plan::Billing;
 use quillon_github::{App, AppSlot};
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::{Clock, Settings, SettingsError};
 use quillon_secrets::{InstanceKey, Secrets};
 use quillon_store::{Store, Tables, TraceStore};
+use quillon_tenancy::Tenancy;
 use quillon_traces::Traces;
 use quillon_workflow::Workflow;
 use tokio::sync::Semaphore;
+use url::Url;
 
 use crate::error::ApiError;
 use crate::graphql::Forge;
@@ -36,6 +40,8 @@ pub struct Deps {
     pub traces: Traces,
     /// The right to follow a trace.
     pub tails: Arc<Semaphore>,
+    /// People, orgs and tokens: their write path.
+    pub tenancy: Tenancy,
     /// The queues: where agents wait for work.
     pub queues: Queues,
     /// The write path.
@@ -44,6 +50,8 @@ pub struct Deps {
     pub secrets: Secrets,
     /// The GitHub App, made once its key is known.
     pub github: Arc<AppSlot>,
+    /// The payment provider; none where nothing is paid for.
+    pub stripe: Option<Stripe>,
     /// The clock.
     pub clock: Clock,
     /// Plain settings.
@@ -53,6 +61,10 @@ pub struct Deps {
 /// Plain settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// Base URL of our own pages, without a slash at its end.
+    pub public_url: String,
+    /// Whether plans are paid for.
+    pub billing: Billing,
     /// Base URL of the forge's pages and of git over HTTP, without a slash at its end.
     pub github_url: String,
     /// The same forge as references name it.
@@ -65,6 +77,8 @@ pub struct Options {
     pub heartbeat_s: u32,
     /// ARN of the secret that keys are derived from.
     pub session_secret_arn: String,
+    /// ARN of the secret with the keys of the payment provider.
+    pub stripe_secret_arn: String,
     /// ARN of the secret with the GitHub App's key.
     pub github_app_secret_arn: String,
 }
@@ -80,6 +94,7 @@ impl Deps {
             Tables { orgs: read.required("TABLE_ORGS"), modules: read.required("TABLE_MODULES"), checks: read.required("TABLE_CHECKS") };
         let traces = read.required("TABLE_TRACES");
         let urls = QueueUrls {
+            events: Some(read.required("QUEUE_EVENTS_URL")),
             dispatch: Some(read.required("QUEUE_DISPATCH_URL")),
             status: Some(read.required("QUEUE_STATUS_URL")),
             offers: Some(read.required("QUEUE_OFFERS_URL")),
@@ -91,12 +106,23 @@ impl Deps {
         let heartbeat_s = u32::try_from(quillon_core::attempt::HEARTBEAT.as_secs()).unwrap_or(20);
         let options = Options {
             forge: Forge::of_url(&github_url),
+            public_url: read.required("QUILLON_PUBLIC_URL").trim_end_matches('/').to_owned(),
+            billing: read.parsed("QUILLON_BILLING", Billing::Off),
             github_url: github_url.clone(),
             lease_wait: Duration::from_millis(read.parsed("QUILLON_LEASE_WAIT_MS", DEFAULT_LEASE_WAIT_MS)),
             heartbeat_s: read.parsed("QUILLON_HEARTBEAT_S", heartbeat_s),
             follow: Duration::from_secs(read.parsed("QUILLON_FOLLOW_S", 0)),
             session_secret_arn: read.required("SESSION_SECRET_ARN"),
+            stripe_secret_arn: read.required("STRIPE_SECRET_ARN"),
             github_app_secret_arn: read.required("GITHUB_APP_SECRET_ARN"),
+        };
+        let stripe = match (options.billing, Url::parse(&read.required("QUILLON_STRIPE_API_URL"))) {
+            (Billing::Off, _) => None,
+            (Billing::On, Ok(url)) => Some(Stripe::new(url)),
+            (Billing::On, Err(error)) => {
+                read.complain(format!("`QUILLON_STRIPE_API_URL` is wrong: {error}"));
+                None
+            }
         };
         read.finish()?;
         let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
@@ -104,6 +130,7 @@ impl Deps {
         let store = Store::new(dynamodb, tables);
         let queues = Queues::new(aws_sdk_sqs::Client::new(sdk), urls);
         Ok(Self {
+            tenancy: Tenancy::new(store.clone()),
             workflow: Workflow { store: store.clone(), queues: queues.clone() },
             store,
             traces,
@@ -111,6 +138,7 @@ impl Deps {
             queues,
             secrets: Secrets::new(aws_sdk_secretsmanager::Client::new(sdk)),
             github: Arc::new(AppSlot::new(api_url, github_url, app_id)),
+            stripe,
             clock,
             options: Arc::new(options),
         })

@@ -24,7 +24,7 @@ pub enum ApiError {
     #[error("this path takes `{allow}` only")]
     MethodNotAllowed {
         /// The methods that the path takes.
-        allow: &'static str,
+        allow: String,
     },
     /// Stop working on the job: it is somebody else's now, or over.
     #[error("the lease is no longer in force: stop the work and drop its result")]
@@ -44,6 +44,9 @@ pub enum ApiError {
     /// Repair the values: the form is right.
     #[error("{0}")]
     Unprocessable(String),
+    /// Do without: this server does not do that.
+    #[error("{0}")]
+    NotImplemented(&'static str),
     /// Try again: something behind this function did not answer. The cause goes to the log only.
     #[error("a service behind this one did not answer: try again in a moment")]
     Unavailable {
@@ -91,6 +94,7 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -110,6 +114,7 @@ impl ApiError {
             Self::TooLarge { .. } => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unprocessable(_) => "unprocessable",
+            Self::NotImplemented(_) => "not_implemented",
             Self::Unavailable { .. } => "unavailable",
             Self::Internal { .. } => "internal",
         }
@@ -129,7 +134,8 @@ impl ApiError {
             | Self::Conflict(_)
             | Self::TooLarge { .. }
             | Self::UnsupportedMediaType
-            | Self::Unprocessable(_) => tracing::debug!(request_id, code = self.code(), message = %self, "a request was refused"),
+            | Self::Unprocessable(_)
+            | Self::NotImplemented(_) => tracing::debug!(request_id, code = self.code(), message = %self, "a request was refused"),
         }
     }
 
@@ -146,7 +152,10 @@ impl ApiError {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"quillon\""));
             }
             Self::MethodNotAllowed { allow } => {
-                headers.insert(ALLOW, HeaderValue::from_static(allow));
+                // Made of our own words, which are header text.
+                if let Ok(allow) = HeaderValue::from_str(allow) {
+                    headers.insert(ALLOW, allow);
+                }
             }
             Self::Unavailable { .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -159,6 +168,7 @@ impl ApiError {
             | Self::TooLarge { .. }
             | Self::UnsupportedMediaType
             | Self::Unprocessable(_)
+            | Self::NotImplemented(_)
             | Self::Internal { .. } => {}
         }
         response

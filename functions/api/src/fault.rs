@@ -15,6 +15,20 @@ impl From<quillon_store::Error> for ApiError {
     }
 }
 
+impl From<quillon_tenancy::Error> for ApiError {
+    fn from(error: quillon_tenancy::Error) -> Self {
+        use quillon_tenancy::Error;
+        match error {
+            Error::Store(error) => error.into(),
+            Error::Entropy(error) => error.into(),
+            Error::Contended(_) => Self::unavailable(&error),
+            Error::NotFound(_) => Self::NotFound(error.to_string()),
+            Error::Refused(text) => Self::Conflict(text),
+            Error::Invalid(text) => Self::Unprocessable(text),
+        }
+    }
+}
+
 impl From<quillon_traces::Error> for ApiError {
     fn from(error: quillon_traces::Error) -> Self {
         use quillon_traces::Error;
@@ -64,6 +78,16 @@ impl From<quillon_secrets::Error> for ApiError {
         match error {
             Error::Transient { .. } => Self::unavailable(&error),
             Error::Malformed { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<quillon_billing::Error> for ApiError {
+    fn from(error: quillon_billing::Error) -> Self {
+        use quillon_billing::Error;
+        match error {
+            Error::Unavailable(_) => Self::unavailable(&error),
+            Error::Refused(_) | Error::Malformed(_) => Self::internal(&error),
         }
     }
 }

@@ -2,14 +2,19 @@
 //!
 //! | path | who | what |
 //! |---|---|---|
-//! | `POST /query` | token of an org, operator | GraphQL, subscriptions as events ([`graphql`]) |
+//! | `POST /query` | people, tokens of orgs, CI jobs, the operator | GraphQL, subscriptions as events ([`graphql`]) |
+//! | `POST /v1/engines` | the same | cloud engines, of which there are none ([`engines`]) |
 //! | `POST /runner/v1/*` | agents | `quillon_core::protocol` ([`runner`]) |
-//! | `/operator/v1/*` | operator | tokens, agents, settings ([`operator`]) |
+//! | `/operator/v1/*` | operator | orgs, members, tokens, agents, settings ([`operator`]) |
 //! | `GET /healthz` | anybody | `ok` |
+//!
+//! What each route and each field of GraphQL needs is in one table, and whatever is not in it does not exist ([`access`]).
 
+pub mod access;
 mod body;
 mod credential;
 mod deps;
+mod engines;
 mod error;
 mod fault;
 mod graphql;
@@ -17,10 +22,12 @@ pub mod operator;
 mod runner;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
+use quillon_core::access::Needs;
 use quillon_runtime::Body;
 
-pub use credential::{Caller, OrgAccess};
+use access::{Endpoint, Route, door};
+pub use credential::{Asker, Caller, OrgAccess};
 pub use deps::{Deps, Options};
 pub use error::ApiError;
 pub use graphql::{Forge, sdl};
@@ -28,34 +35,52 @@ pub use graphql::{Forge, sdl};
 /// Serves one request. Never fails: what goes wrong is an answer too.
 pub async fn handle(deps: &Deps, request: Request<Bytes>) -> Response<Body> {
     let request_id = request_id(request.headers());
-    match route(deps, &request, &request_id).await {
+    let (route, named) = match Route::of(request.method(), request.uri().path()) {
+        Ok(found) => found,
+        Err(error) => return error.response(&request_id).map(Body::from),
+    };
+    match answer(deps, &request, route, &named, &request_id).await {
         Ok(response) => response,
+        Err(error) if route.endpoint == Endpoint::Engines => engines::refusal(&error, &request_id).map(Body::from),
         Err(error) => error.response(&request_id).map(Body::from),
     }
 }
 
-async fn route(deps: &Deps, request: &Request<Bytes>, request_id: &str) -> Result<Response<Body>, ApiError> {
-    let path = request.uri().path();
-    if path == "/healthz" {
-        return only(request, &[Method::GET, Method::HEAD], "GET, HEAD")
-            .map(|()| quillon_runtime::text(StatusCode::OK, "ok").map(Body::from));
+async fn answer(
+    deps: &Deps,
+    request: &Request<Bytes>,
+    route: &Route,
+    named: &[&str],
+    request_id: &str,
+) -> Result<Response<Body>, ApiError> {
+    admit(deps, request, route.needs).await?;
+    match route.endpoint {
+        Endpoint::Health => Ok(quillon_runtime::text(StatusCode::OK, "ok").map(Body::from)),
+        Endpoint::Query => graphql::handle(deps, request, request_id).await,
+        Endpoint::Engines => Err(engines::NONE),
+        Endpoint::Runner(call) => Ok(runner::handle(deps, request, call).await?.map(Body::from)),
+        Endpoint::Operator(call) => Ok(operator::handle(deps, request, call, named).await?.map(Body::from)),
     }
-    if path == "/query" {
-        only(request, &[Method::POST], "POST")?;
-        return graphql::handle(deps, request, request_id).await;
-    }
-    if let Some(rest) = path.strip_prefix("/runner/v1/") {
-        only(request, &[Method::POST], "POST")?;
-        return Ok(runner::handle(deps, request, rest).await?.map(Body::from));
-    }
-    if let Some(rest) = path.strip_prefix("/operator/v1/") {
-        return Ok(operator::handle(deps, request, rest).await?.map(Body::from));
-    }
-    Err(ApiError::NotFound("there is nothing at this path".to_owned()))
 }
 
-fn only(request: &Request<Bytes>, methods: &[Method], allow: &'static str) -> Result<(), ApiError> {
-    if methods.contains(request.method()) { Ok(()) } else { Err(ApiError::MethodNotAllowed { allow }) }
+/// Lets a caller in who has what a route needs.
+async fn admit(deps: &Deps, request: &Request<Bytes>, needs: Needs) -> Result<(), ApiError> {
+    let asker = match needs {
+        Needs::Nothing => return Ok(()),
+        Needs::SignedIn | Needs::Operator | Needs::In(_) | Needs::InOrPublic(_) => {
+            credential::identify(deps, request.headers(), deps.clock.now()).await?
+        }
+    };
+    match (needs, &asker.caller) {
+        (Needs::Nothing, _) | (Needs::Operator, Caller::Operator) | (Needs::SignedIn, Caller::Operator | Caller::Person(_)) => Ok(()),
+        (Needs::Operator, Caller::Token(_) | Caller::Person(_) | Caller::CiJob(_)) => {
+            Err(ApiError::Forbidden("this takes the operator's key: `quillon admin` on the machine of the server has it".to_owned()))
+        }
+        (Needs::SignedIn, Caller::Token(_) | Caller::CiJob(_)) => {
+            Err(ApiError::Forbidden("this takes a person: sign in with `quillon login`".to_owned()))
+        }
+        (Needs::In(permission) | Needs::InOrPublic(permission), _) => door::may(&asker.one_org(deps).await?, &[permission]),
+    }
 }
 
 fn no_content() -> Response<Bytes> {

@@ -7,9 +7,13 @@
 
 mod budget;
 mod error;
+mod feed;
 mod mutation;
 mod nodes;
+mod org;
+mod portal;
 mod query;
+mod sources;
 mod spelling;
 mod sse;
 mod telemetry;
@@ -32,8 +36,8 @@ use crate::error::ApiError;
 
 pub use spelling::Forge;
 
-/// What a request may hold: the CLI's largest has 2 KB, and 512 ids have 20.
-const LIMITS: Limits = Limits { bytes: 64 * 1024, depth: 16 };
+/// What a request may hold: the CLI's largest document has 2 KB, 512 ids have 20, and the list of 5,000 repositories some 250.
+const LIMITS: Limits = Limits { bytes: 512 * 1024, depth: 16 };
 
 /// Deepest nesting of fields: an introspection query has 15.
 const MAX_DEPTH: usize = 20;
@@ -71,7 +75,7 @@ struct Asked {
 
 /// Answers an operation.
 pub(crate) async fn handle(deps: &Deps, request: &Request<Bytes>, request_id: &str) -> Result<Response<Body>, ApiError> {
-    let caller = credential::identify(deps, request.headers(), deps.clock.now()).await?;
+    let asker = credential::identify(deps, request.headers(), deps.clock.now()).await?;
     let asked: Asked = body::json(request, LIMITS)?;
     let name = asked.operation_name.filter(|name| !name.is_empty());
     let mut query = Query::new(asked.query).variables(asked.variables);
@@ -83,7 +87,7 @@ pub(crate) async fn handle(deps: &Deps, request: &Request<Bytes>, request_id: &s
         Err(error) => Some(error),
         Ok(document) => complaint(document, name.as_deref(), reads_events).map(|complaint| ServerError::new(complaint, None)),
     };
-    let query = query.data(deps.clone()).data(caller).data(types::WholeCommits::default());
+    let query = query.data(deps.clone()).data(asker).data(types::WholeCommits::default());
     if !reads_events {
         let answer = match refusal {
             Some(error) => error::refused(error),

@@ -1,4 +1,4 @@
-//! Changing: running checks again, and stopping them.
+//! Changing: running checks again and stopping them, choosing repositories, saying who may read traces.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,17 @@ use async_graphql::{Context, ID, Object};
 use quillon_core::attempt::{Attempt, CancelReason, MAX_CHECKS};
 use quillon_core::id::AttemptId;
 use quillon_core::name::RepositoryName;
-use quillon_core::org::Scope;
+use quillon_core::org::TraceAccess;
 use quillon_core::run::RunKey;
 
 use super::error::Failure;
 use super::nodes;
+use super::portal;
+use super::sources::{self, ConfigureSourceInput, MappedSource, OrgRepoSettingInput};
 use super::types::Check;
 use crate::Deps;
-use crate::credential::{Caller, OrgAccess, shorten};
+use crate::access::{Field, door};
+use crate::credential::{Asker, OrgAccess, shorten};
 use crate::error::ApiError;
 
 /// Where mutations begin.
@@ -31,9 +34,9 @@ impl Mutation {
         #[graphql(desc = "Whether no state of earlier runs may be reused.")] clean_slate: Option<bool>,
     ) -> Result<Vec<Check>, Failure> {
         let deps = context.data_unchecked::<Deps>();
-        let (access, ids) = chosen(context, &org, &check_ids).await?;
-        let caller = context.data_unchecked::<Caller>();
-        let made = deps.workflow.rerun(&ids, caller.name(), clean_slate.unwrap_or(false), deps.clock.now()).await?;
+        let (access, ids) = chosen(context, Field::RerunChecks, &org, &check_ids).await?;
+        let who = context.data_unchecked::<Asker>().caller.name();
+        let made = deps.workflow.rerun(&ids, &who, clean_slate.unwrap_or(false), deps.clock.now()).await?;
         checks(deps, &access, &made).await
     }
 
@@ -45,11 +48,11 @@ impl Mutation {
         #[graphql(desc = "The load.")] check_id: ID,
     ) -> Result<Check, Failure> {
         let deps = context.data_unchecked::<Deps>();
-        let (access, ids) = chosen(context, &org, std::slice::from_ref(&check_id)).await?;
-        let caller = context.data_unchecked::<Caller>();
+        let (access, ids) = chosen(context, Field::RerunLoad, &org, std::slice::from_ref(&check_id)).await?;
+        let who = context.data_unchecked::<Asker>().caller.name();
         let unknown = || ApiError::NotFound(format!("no check `{}` in `{}`", shorten(&check_id), access.org().name));
         let id = *ids.first().ok_or_else(unknown)?;
-        let made = deps.workflow.rerun_load(id, caller.name(), deps.clock.now()).await?;
+        let made = deps.workflow.rerun_load(id, &who, deps.clock.now()).await?;
         Ok(checks(deps, &access, &[made]).await?.pop().ok_or_else(unknown)?)
     }
 
@@ -61,26 +64,64 @@ impl Mutation {
         #[graphql(desc = "At most 512.")] check_ids: Vec<ID>,
     ) -> Result<Vec<Check>, Failure> {
         let deps = context.data_unchecked::<Deps>();
-        let (access, ids) = chosen(context, &org, &check_ids).await?;
-        let reason = CancelReason::Requested { by: context.data_unchecked::<Caller>().name().to_owned() };
+        let (access, ids) = chosen(context, Field::CancelChecks, &org, &check_ids).await?;
+        let reason = CancelReason::Requested { by: context.data_unchecked::<Asker>().caller.name() };
         let stopped = deps.workflow.cancel(&ids, &reason, deps.clock.now()).await?;
         checks(deps, &access, &stopped).await
+    }
+
+    /// Says which repositories of a connected account are checked: those that are listed, and none of its others.
+    #[graphql(complexity = "50 + child_complexity")]
+    async fn configure_source(&self, context: &Context<'_>, source: ConfigureSourceInput) -> Result<MappedSource, Failure> {
+        sources::configure(context, source).await
+    }
+
+    /// An address at the payment provider where the org's plan, cards and invoices are; good for some minutes.
+    #[graphql(complexity = "50")]
+    async fn create_portal_session(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose plan it is.")] org: ID,
+    ) -> Result<String, Failure> {
+        let access = door::org(context, Field::CreatePortalSession, &org).await?;
+        Ok(portal::url(context.data_unchecked::<Deps>(), &access).await?)
+    }
+
+    /// Says who may read the traces of a repository: everyone while it is public, or members only. True once it is so.
+    #[graphql(complexity = "10")]
+    async fn update_org_repo_setting(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose repository it is.")] org: ID,
+        setting: OrgRepoSettingInput,
+    ) -> Result<bool, Failure> {
+        let access = door::org(context, Field::UpdateOrgRepoSetting, &org).await?;
+        let traces = if setting.is_public { TraceAccess::Public } else { TraceAccess::Private };
+        sources::set_traces(context, &access, &setting.repo, traces).await
+    }
+
+    /// Takes back what was said of who may read the traces of a repository: the rule says it again. True once it is so.
+    #[graphql(complexity = "10")]
+    async fn delete_org_repo_setting(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Whose repository it is.")] org: ID,
+        #[graphql(desc = "The repository, in any spelling.")] repo_name: String,
+    ) -> Result<bool, Failure> {
+        let access = door::org(context, Field::DeleteOrgRepoSetting, &org).await?;
+        sources::set_traces(context, &access, &repo_name, TraceAccess::Automatic).await
     }
 }
 
 /// The org and the checks that a mutation is about, once it is certain that the caller may change them.
-async fn chosen(context: &Context<'_>, org: &ID, check_ids: &[ID]) -> Result<(OrgAccess, Vec<AttemptId>), Failure> {
-    let caller = context.data_unchecked::<Caller>();
-    caller.require(Scope::ChecksRerun)?;
+async fn chosen(context: &Context<'_>, field: Field, org: &ID, check_ids: &[ID]) -> Result<(OrgAccess, Vec<AttemptId>), Failure> {
     let deps = context.data_unchecked::<Deps>();
+    let access = door::org(context, field, org).await?;
     if check_ids.len() > MAX_CHECKS {
         return Err(
             ApiError::Unprocessable(format!("{} checks at once, at most {MAX_CHECKS} are taken: send fewer", check_ids.len())).into()
         );
     }
-    let unknown = || ApiError::NotFound(format!("no org `{}`", shorten(org)));
-    let id = org.parse().map_err(|_| unknown())?;
-    let access = caller.org(deps, id).await?.ok_or_else(unknown)?;
     let texts: Vec<String> = check_ids.iter().map(|id| id.0.clone()).collect();
     // Every id is looked up before anything is changed: a foreign one among them stops the whole.
     let ids = access.attempts(deps, &texts).await?.iter().map(|attempt| attempt.id).collect();

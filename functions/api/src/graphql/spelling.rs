@@ -1,5 +1,7 @@
 //! How people and the stock CLI spell repositories, modules and versions, and what they mean by it.
 
+use std::collections::HashSet;
+
 use quillon_core::id::{CommitSha, PullNumber};
 use quillon_core::name::{ModulePath, Ref, RepositoryName};
 
@@ -88,20 +90,16 @@ fn strip_segments<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     (!prefix.is_empty() && head.eq_ignore_ascii_case(prefix)).then_some(rest)
 }
 
-/// Whether two names are one repository: GitHub does not tell cases apart.
-pub(crate) fn is_same(one: &RepositoryName, other: &RepositoryName) -> bool {
-    one.owner().eq_ignore_ascii_case(other.owner()) && one.name().eq_ignore_ascii_case(other.name())
+/// A name as names are compared: GitHub does not tell cases apart.
+pub(crate) fn folded(name: &RepositoryName) -> String {
+    name.to_string().to_ascii_lowercase()
 }
 
 /// The distinct repositories that a list of filters names; those that name none of this forge are dropped.
 pub(crate) fn repositories(forge: &Forge, spellings: &[String]) -> Vec<RepositoryName> {
-    let mut wanted: Vec<RepositoryName> = Vec::new();
-    for repository in spellings.iter().filter_map(|text| forge.repository(text)) {
-        if !wanted.iter().any(|known| is_same(known, &repository)) {
-            wanted.push(repository);
-        }
-    }
-    wanted
+    let mut known = HashSet::new();
+    let named = spellings.iter().filter_map(|text| forge.repository(text));
+    named.filter(|repository| known.insert(folded(repository))).collect()
 }
 
 /// What a `moduleVersion` can mean.

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 use super::error::Failure;
 use super::nodes::{self, CommitRuns};
-use super::query::Org;
+use super::org::Org;
 use super::spelling::Forge;
 use crate::Deps;
 use crate::credential::OrgAccess;

@@ -10,55 +10,73 @@
 //! | `DELETE agents/<id>` | 204, 404 |
 //! | `GET`, `PUT repositories/<owner>/<name>/settings[?org=]` | 200 `RepositorySettings` |
 //! | `GET orgs?after=&limit=` | 200 [`OrgList`] |
+//! | `POST orgs` [`CreateOrg`] | an org without members: 201 `Org`, 409 where the name is taken |
 //! | `PUT orgs/<name>` [`ChangeOrg`] | 200 `Org` |
+//! | `DELETE orgs/<name>`, `POST orgs/<name>/restore` | 200 `Org` with, without its `deletion` |
+//! | `GET orgs/<name>/members?after=&limit=` | 200 [`MemberList`] |
+//! | `POST orgs/<name>/members` [`AddMember`] | puts somebody in, or changes their roles: 200 `Member` |
+//! | `DELETE orgs/<name>/members/<user>` | 204, 404 |
+//! | `GET orgs/<name>/invites` | 200 [`InviteList`] |
+//! | `POST orgs/<name>/invites` [`CreateInvite`] | 201 [`CreatedInvite`] |
+//! | `DELETE orgs/<name>/invites/<id>` | 204, 404 |
+//! | `GET installations?page=` | what GitHub lists: 200 [`InstallationList`] |
+//! | `POST installations/<id>/claim` [`ClaimInstallation`] | 200 `Installation`, 409 where another org has it |
+//!
+//! What is done to an org is in its audit log, as of `operator`.
 
 mod agents;
+mod installations;
+mod members;
 mod orgs;
 mod repositories;
 mod tokens;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use quillon_core::org::{Org, OrgName};
+use quillon_runtime::guard::source_address;
 use quillon_store::Page;
+use quillon_tenancy::Deed;
 
 use crate::Deps;
+use crate::access::OperatorCall;
 use crate::body;
-use crate::credential::{self, Caller, shorten};
+use crate::credential::shorten;
 use crate::error::ApiError;
 
 pub use agents::{AgentList, CreateEnrolment, CreatedEnrolment};
-pub use orgs::{ChangeOrg, OrgList};
+pub use installations::{ClaimInstallation, InstallationLine, InstallationList};
+pub use members::{AddMember, CreateInvite, CreatedInvite, InviteList, MemberList};
+pub use orgs::{ChangeOrg, CreateOrg, OrgList};
 pub use tokens::{CreateToken, CreatedToken, TokenList};
 
-/// Serves a call of the operator.
-pub(crate) async fn handle(deps: &Deps, request: &Request<Bytes>, call: &str) -> Result<Response<Bytes>, ApiError> {
-    match credential::identify(deps, request.headers(), deps.clock.now()).await? {
-        Caller::Operator => {}
-        Caller::Token(_) => return Err(ApiError::Forbidden("this takes the operator's key, not the token of an org".to_owned())),
-    }
-    let path: Vec<&str> = call.split('/').collect();
-    let method = request.method();
-    match (path.as_slice(), method) {
-        (["tokens"], &Method::POST) => tokens::create(deps, request).await,
-        (["tokens"], &Method::GET) => tokens::list(deps, request).await,
-        (["tokens"], _) => Err(ApiError::MethodNotAllowed { allow: "GET, POST" }),
-        (["tokens", id], &Method::DELETE) => tokens::delete(deps, request, id).await,
-        (["tokens", _], _) => Err(ApiError::MethodNotAllowed { allow: "DELETE" }),
-        (["agent-enrolments"], &Method::POST) => agents::enrol(deps, request).await,
-        (["agent-enrolments"], _) => Err(ApiError::MethodNotAllowed { allow: "POST" }),
-        (["agents"], &Method::GET) => agents::list(deps, request).await,
-        (["agents"], _) => Err(ApiError::MethodNotAllowed { allow: "GET" }),
-        (["agents", id], &Method::DELETE) => agents::delete(deps, id).await,
-        (["agents", _], _) => Err(ApiError::MethodNotAllowed { allow: "DELETE" }),
-        (["repositories", owner, name, "settings"], &Method::GET) => repositories::show(deps, request, owner, name).await,
-        (["repositories", owner, name, "settings"], &Method::PUT) => repositories::change(deps, request, owner, name).await,
-        (["repositories", _, _, "settings"], _) => Err(ApiError::MethodNotAllowed { allow: "GET, PUT" }),
-        (["orgs"], &Method::GET) => orgs::list(deps, request).await,
-        (["orgs"], _) => Err(ApiError::MethodNotAllowed { allow: "GET" }),
-        (["orgs", name], &Method::PUT) => orgs::change(deps, request, name).await,
-        (["orgs", _], _) => Err(ApiError::MethodNotAllowed { allow: "PUT" }),
-        (_, _) => Err(ApiError::NotFound("the operator has no such call".to_owned())),
+/// Serves a call of the operator, who was let in already. The names are those of the path, as many as its row has open segments.
+pub(crate) async fn handle(deps: &Deps, request: &Request<Bytes>, call: OperatorCall, named: &[&str]) -> Result<Response<Bytes>, ApiError> {
+    let from = source_address(request.headers());
+    let deed = &Deed { who: "operator", from: from.as_deref(), now: deps.clock.now() };
+    let name = |index: usize| named.get(index).copied().unwrap_or_default();
+    match call {
+        OperatorCall::CreateToken => tokens::create(deps, request, deed).await,
+        OperatorCall::ListTokens => tokens::list(deps, request).await,
+        OperatorCall::RevokeToken => tokens::revoke(deps, request, name(0), deed).await,
+        OperatorCall::EnrolAgent => agents::enrol(deps, request).await,
+        OperatorCall::ListAgents => agents::list(deps, request).await,
+        OperatorCall::RemoveAgent => agents::delete(deps, name(0)).await,
+        OperatorCall::ShowRepository => repositories::show(deps, request, name(0), name(1)).await,
+        OperatorCall::ChangeRepository => repositories::change(deps, request, name(0), name(1), deed).await,
+        OperatorCall::ListOrgs => orgs::list(deps, request).await,
+        OperatorCall::CreateOrg => orgs::create(deps, request, deed).await,
+        OperatorCall::ChangeOrg => orgs::change(deps, request, name(0), deed).await,
+        OperatorCall::DeleteOrg => orgs::delete(deps, name(0), deed).await,
+        OperatorCall::RestoreOrg => orgs::restore(deps, name(0), deed).await,
+        OperatorCall::ListMembers => members::list(deps, request, name(0)).await,
+        OperatorCall::AddMember => members::add(deps, request, name(0), deed).await,
+        OperatorCall::RemoveMember => members::remove(deps, name(0), name(1), deed).await,
+        OperatorCall::ListInvites => members::invites(deps, name(0)).await,
+        OperatorCall::Invite => members::invite(deps, request, name(0), deed).await,
+        OperatorCall::RevokeInvite => members::revoke_invite(deps, name(0), name(1), deed).await,
+        OperatorCall::ListInstallations => installations::list(deps, request).await,
+        OperatorCall::ClaimInstallation => installations::claim(deps, request, name(0), deed).await,
     }
 }
 

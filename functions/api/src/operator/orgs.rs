@@ -1,9 +1,9 @@
-//! Orgs: the list of them, how much of one runs at once, and whether its traces may be public.
+//! Orgs: made, renamed, limited, deleted and had back.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use quillon_core::org::Org;
-use quillon_store::Written;
+use quillon_core::org::{Org, OrgName};
+use quillon_tenancy::{Deed, SettingsChange};
 use serde::{Deserialize, Serialize};
 
 use super::{org_named, page_of_query};
@@ -11,13 +11,21 @@ use crate::Deps;
 use crate::body::{self, SMALL};
 use crate::error::ApiError;
 
-/// Highest concurrency that can be set.
-const MAX_CONCURRENCY: u32 = 10_000;
+/// Makes an org without members.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateOrg {
+    /// Its name.
+    pub name: OrgName,
+}
 
 /// Changes an org; what is absent stays as it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeOrg {
+    /// Its new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<OrgName>,
     /// Most attempts that run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
@@ -41,22 +49,34 @@ pub(super) async fn list(deps: &Deps, request: &Request<Bytes>) -> Result<Respon
     Ok(quillon_runtime::json(StatusCode::OK, &OrgList { orgs: page.items, next: page.next }))
 }
 
-pub(super) async fn change(deps: &Deps, request: &Request<Bytes>, name: &str) -> Result<Response<Bytes>, ApiError> {
+pub(super) async fn create(deps: &Deps, request: &Request<Bytes>, deed: &Deed<'_>) -> Result<Response<Bytes>, ApiError> {
+    let wanted: CreateOrg = body::json(request, SMALL)?;
+    let org = deps.tenancy.found_org(wanted.name, deed).await?;
+    Ok(quillon_runtime::json(StatusCode::CREATED, &org))
+}
+
+pub(super) async fn change(deps: &Deps, request: &Request<Bytes>, name: &str, deed: &Deed<'_>) -> Result<Response<Bytes>, ApiError> {
     let wanted: ChangeOrg = body::json(request, SMALL)?;
-    if wanted.concurrency.is_some_and(|limit| !(1..=MAX_CONCURRENCY).contains(&limit)) {
-        return Err(ApiError::Unprocessable(format!("`concurrency` is a number from 1 to {MAX_CONCURRENCY}")));
+    let mut org = org_named(deps, name).await?;
+    // Settings first: they can be refused for what they are, a name only for being taken.
+    if wanted.concurrency.is_some() || wanted.public_traces.is_some() {
+        let change = SettingsChange { concurrency: wanted.concurrency, public_traces: wanted.public_traces };
+        org = deps.tenancy.change_settings(org.id, change, deed).await?;
     }
-    let known = org_named(deps, name).await?;
-    let org = Org {
-        concurrency: wanted.concurrency.unwrap_or(known.concurrency),
-        public_traces: wanted.public_traces.unwrap_or(known.public_traces),
-        ..known
-    };
-    match deps.store.save_org(&org).await? {
-        Written::Done => {}
-        Written::Lost => return Err(ApiError::Conflict("the org was changed by somebody else: try again".to_owned())),
+    if let Some(name) = wanted.name {
+        org = deps.tenancy.rename(org.id, name, deed).await?;
     }
     // More room may let waiting checks start.
     deps.queues.send_dispatch(org.id, "operator").await?;
+    Ok(quillon_runtime::json(StatusCode::OK, &org))
+}
+
+pub(super) async fn delete(deps: &Deps, name: &str, deed: &Deed<'_>) -> Result<Response<Bytes>, ApiError> {
+    let org = deps.tenancy.delete_org(org_named(deps, name).await?.id, deed).await?;
+    Ok(quillon_runtime::json(StatusCode::OK, &org))
+}
+
+pub(super) async fn restore(deps: &Deps, name: &str, deed: &Deed<'_>) -> Result<Response<Bytes>, ApiError> {
+    let org = deps.tenancy.undelete_org(org_named(deps, name).await?.id, deed).await?;
     Ok(quillon_runtime::json(StatusCode::OK, &org))
 }

@@ -15,17 +15,17 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::Deps;
+use crate::access::RunnerCall;
 use crate::error::ApiError;
 
 /// Serves a call of the runner protocol.
-pub(crate) async fn handle(deps: &Deps, request: &Request<Bytes>, call: &str) -> Result<Response<Bytes>, ApiError> {
+pub(crate) async fn handle(deps: &Deps, request: &Request<Bytes>, call: RunnerCall) -> Result<Response<Bytes>, ApiError> {
     match call {
-        "enroll" => enroll::handle(deps, request).await,
-        "lease" => lease::handle(deps, request).await,
-        "heartbeat" => heartbeat::handle(deps, request).await,
-        "git-credential" => git_credential::handle(deps, request).await,
-        "release" => release::handle(deps, request).await,
-        "result" => result::handle(deps, request).await,
-        _ => Err(ApiError::NotFound("the runner protocol has no such call: update the agent or the server".to_owned())),
+        RunnerCall::Enroll => enroll::handle(deps, request).await,
+        RunnerCall::Lease => lease::handle(deps, request).await,
+        RunnerCall::Heartbeat => heartbeat::handle(deps, request).await,
+        RunnerCall::GitCredential => git_credential::handle(deps, request).await,
+        RunnerCall::Release => release::handle(deps, request).await,
+        RunnerCall::Result => result::handle(deps, request).await,
     }
 }

@@ -2,14 +2,17 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
+mod access;
 mod credentials;
 mod events;
 mod faults;
 mod graphql;
 mod operator;
+mod orgs;
 mod otlp;
 mod runner;
 mod schema;
+mod strict;
 mod tail;
 mod telemetry;
 mod world;

@@ -12,14 +12,17 @@ use quillon_core::Sensitive;
 use quillon_core::attempt::{Attempt, Event};
 use quillon_core::id::{AccountId, AttemptId, CommitSha, InstallationId, OrgId, RepositoryId, RunId};
 use quillon_core::lane::Lane;
+use quillon_core::member::Roles;
 use quillon_core::module::{Manifest, Module};
 use quillon_core::name::{ModulePath, Ref, Task};
 use quillon_core::org::{Installation, Repository, RepositorySettings};
+use quillon_core::person::{Profile, ProviderId, User};
 use quillon_core::run::{CommitKey, CommitLabel, Run, RunEvent, RunKey, RunRef, RunState, Summary};
 use quillon_core::trust::Trust;
 use quillon_runtime::{Clock, Settings};
 use quillon_secrets::InstanceKey;
 use quillon_store::{HeadChange, RunChange};
+use quillon_tenancy::{Deed, DevicePoll};
 use serde_json::{Value, json};
 
 const SESSION_KEY: &str = "the key of this test's instance";
@@ -102,7 +105,22 @@ impl World {
 
     /// One request; the answer's body as JSON, as text where it is none.
     pub(crate) async fn call(&self, method: Method, path: &str, authorization: Option<&str>, body: Option<&Value>) -> (StatusCode, Value) {
+        self.call_about(None, method, path, authorization, body).await
+    }
+
+    /// The same, with an org in the header that a CLI sends which is logged in.
+    pub(crate) async fn call_about(
+        &self,
+        org: Option<&str>,
+        method: Method,
+        path: &str,
+        authorization: Option<&str>,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
         let mut request = Request::builder().method(method).uri(path);
+        if let Some(org) = org {
+            request = request.header("x-dagger-org", org);
+        }
         if let Some(value) = authorization {
             request = request.header("authorization", value);
         }
@@ -124,6 +142,7 @@ impl World {
         let (status, mut answer) = self.ask(authorization, document, variables).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         assert_eq!(answer.get("errors"), None, "{answer}");
+        crate::strict::assert_selected(document, &answer["data"]);
         answer["data"].take()
     }
 
@@ -150,20 +169,72 @@ impl World {
         format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{text}:")))
     }
 
-    /// A repository of an org, with its installation.
+    /// Who does what these words put into the tables.
+    pub(crate) fn deed(&self) -> Deed<'static> {
+        Deed { who: "the test", from: None, now: self.clock.now() }
+    }
+
+    /// Somebody who has signed in with GitHub, and the access token of a device of theirs.
+    pub(crate) async fn person(&self, login: &str) -> (User, String) {
+        let (tenancy, now) = (&self.deps.tenancy, self.clock.now());
+        let profile = Profile {
+            provider: ProviderId::github(),
+            subject: format!("subject of {login}"),
+            login: login.to_owned(),
+            name: login.to_owned(),
+            email: None,
+            avatar_url: None,
+        };
+        let user = tenancy.sign_in(&profile, now).await.expect("a person");
+        let (grant, code) = tenancy.begin_device("a test", None, false, now).await.expect("a grant");
+        tenancy.answer_device(&grant.user_code, &user, true, &self.deed()).await.expect("a yes");
+        match tenancy.poll_device(code.expose(), now).await.expect("an answer") {
+            DevicePoll::Granted(tokens) => (user, format!("Bearer {}", tokens.access.expose())),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Somebody who has these roles in an org.
+    pub(crate) async fn member(&self, org: OrgId, login: &str, roles: Roles) -> String {
+        let (user, authorization) = self.person(login).await;
+        self.deps.tenancy.add_member(org, user.id, roles, &self.deed()).await.expect("a member");
+        authorization
+    }
+
+    /// Who did what in an org, by the words of the audit log.
+    pub(crate) async fn deeds(&self, org: OrgId) -> Vec<(String, &'static str)> {
+        let page = self.deps.store.audit(org, &quillon_store::Page { after: None, limit: 100 }).await.expect("a table");
+        page.items.into_iter().map(|entry| (entry.who, entry.action.word())).collect()
+    }
+
+    /// A job of a CI system that an org trusts.
+    pub(crate) fn ci_job(&self, org: OrgId) -> String {
+        let token = quillon_secrets::telemetry::mint_ci(&self.key(), org, None, self.clock.now());
+        format!("Bearer {}", token.expose())
+    }
+
+    /// A repository of an org, with an installation of its own.
     pub(crate) async fn repository(&self, org: OrgId, id: u64, name: &str) -> Repository {
-        let installation = Installation::new(InstallationId(id), Some(org), AccountId(id), "acme".to_owned());
-        self.deps.store.save_installation(&installation).await.expect("a table");
+        self.repository_of(org, id, id, name).await
+    }
+
+    /// A repository that an installation of an org reaches.
+    pub(crate) async fn repository_of(&self, org: OrgId, installation: u64, id: u64, name: &str) -> Repository {
+        let now = self.clock.now();
+        let known = Installation::new(InstallationId(installation), None, AccountId(installation), "acme".to_owned());
+        self.deps.store.save_installation(&known).await.expect("a table");
+        assert!(self.deps.store.claim_installation(known.id, org, now).await.expect("a table").is_done());
         let repository = Repository {
             id: RepositoryId(id),
             name: name.parse().expect("a name"),
-            installation: InstallationId(id),
+            installation: InstallationId(installation),
             default_branch: "main".parse().expect("a branch"),
             is_private: false,
             is_enabled: true,
             settings: RepositorySettings::default(),
         };
-        self.deps.store.save_repository(org, &repository).await.expect("a table");
+        let note = |_| Some(repository.clone());
+        assert!(self.deps.store.note_repository(org, repository.id, note).await.expect("a table").is_done());
         repository
     }
 

@@ -14,6 +14,7 @@ use quillon_traces::{LogPage, Snapshot};
 use super::reader::{self, Reader};
 use super::record::{self, LogMessage};
 use super::{Batches, choice, cost};
+use crate::access::Field;
 use crate::error::ApiError;
 use crate::graphql::error::Failure;
 
@@ -33,7 +34,7 @@ pub(super) struct Wanted {
 /// # Errors
 /// Not found, forbidden, or the trace cannot be read.
 pub(super) async fn batches(context: &Context<'_>, org: &ID, trace: &ID, wanted: Wanted) -> Result<Batches<LogMessage>, Failure> {
-    let reader = Reader::open(context, org, trace).await?;
+    let reader = Reader::open(context, Field::LogsEmitted, org, trace).await?;
     let left = reader.is_finite().then_some(cost::ANSWER);
     let feed = Feed { reader, wanted, step: Step::Page(None), ready: VecDeque::new(), left, newest_ns: 0 };
     Ok(stream::try_unfold(feed, |feed| async { feed.next().await.map_err(|error| Failure::from(error).into()) }).boxed())

@@ -5,6 +5,7 @@ use quillon_core::trace::card::Card;
 
 use super::reader;
 use crate::Deps;
+use crate::access::{Field, door};
 use crate::graphql::error::Failure;
 
 /// A run of a `dagger` command.
@@ -49,7 +50,7 @@ pub(crate) struct TraceChange {
 impl Trace {
     /// The trace of that id in that org; none where the caller can see no such trace.
     pub(crate) async fn find(context: &Context<'_>, org: &ID, id: &ID) -> Result<Option<Self>, Failure> {
-        let Some(access) = reader::org(context, org).await? else { return Ok(None) };
+        let Some(access) = door::visible(context, Field::Trace, org).await? else { return Ok(None) };
         let Some(trace) = reader::trace_id(id) else { return Ok(None) };
         let deps = context.data_unchecked::<Deps>();
         let snapshot = deps.traces.open(access.org().id, trace, deps.clock.now()).await?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID};
 use jiff::Timestamp;
-use quillon_core::org::Scope;
 use quillon_core::trace::TraceId;
 use quillon_core::trace::state::TraceState;
 use quillon_runtime::Clock;
@@ -12,7 +11,8 @@ use quillon_traces::{Snapshot, Traces};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Deps;
-use crate::credential::{Caller, OrgAccess, shorten};
+use crate::access::{Field, door};
+use crate::credential::{OrgAccess, shorten};
 use crate::error::ApiError;
 use crate::graphql::error::Failure;
 
@@ -21,17 +21,6 @@ const LOOK_MS: i64 = 500;
 
 /// How often a trace that has ended is looked at without news before it is over: what was under way may still come.
 const QUIET_LOOKS: u32 = 4;
-
-/// The org of that id, if the caller may read its traces.
-///
-/// # Errors
-/// Without the scope for it, and when the table cannot be read.
-pub(super) async fn org(context: &Context<'_>, id: &ID) -> Result<Option<OrgAccess>, ApiError> {
-    let caller = context.data_unchecked::<Caller>();
-    caller.require(Scope::ChecksRead)?;
-    let Ok(id) = id.parse() else { return Ok(None) };
-    caller.org(context.data_unchecked::<Deps>(), id).await
-}
 
 /// The trace that a client names; people copy ids in capitals too.
 pub(super) fn trace_id(id: &ID) -> Option<TraceId> {
@@ -58,9 +47,8 @@ impl Reader {
     ///
     /// # Errors
     /// Not found where the caller can see no such org or trace: foreign ones are not told from those that do not exist.
-    pub(super) async fn open(context: &Context<'_>, org_id: &ID, id: &ID) -> Result<Self, Failure> {
-        let access = org(context, org_id).await?;
-        let access = access.ok_or_else(|| ApiError::NotFound(format!("no org `{}`", shorten(org_id))))?;
+    pub(super) async fn open(context: &Context<'_>, field: Field, org_id: &ID, id: &ID) -> Result<Self, Failure> {
+        let access = door::org(context, field, org_id).await?;
         let deps = context.data_unchecked::<Deps>();
         let now = deps.clock.now();
         let snapshot = match trace_id(id) {

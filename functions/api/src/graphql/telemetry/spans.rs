@@ -14,6 +14,7 @@ use super::choice::{self, Choice, Wanted};
 use super::reader::{self, Reader};
 use super::record::{Place, Span};
 use super::{Batches, cost};
+use crate::access::Field;
 use crate::error::ApiError;
 use crate::graphql::error::Failure;
 
@@ -22,7 +23,7 @@ use crate::graphql::error::Failure;
 /// # Errors
 /// Not found, forbidden, or the trace cannot be read.
 pub(super) async fn batches(context: &Context<'_>, org: &ID, trace: &ID, wanted: Wanted) -> Result<Batches<Span>, Failure> {
-    let mut reader = Reader::open(context, org, trace).await?;
+    let mut reader = Reader::open(context, Field::SpansUpdated, org, trace).await?;
     if wanted.before.is_some() {
         reader.stay();
     }

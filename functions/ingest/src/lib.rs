@@ -18,24 +18,25 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use quillon_core::id::{AttemptId, OrgId, RepositoryId};
 use quillon_core::name::RepositoryName;
-use quillon_core::org::Token;
+use quillon_core::org::Org;
 use quillon_core::trace::card::Claim;
 use quillon_otlp::{Batch, Decoded, Encoding, Limits, Refused, Rejected, Signal};
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::{Clock, Settings, SettingsError};
 use quillon_secrets::Secrets;
 use quillon_store::{Store, Tables, TraceStore};
+use quillon_tenancy::Tenancy;
 use quillon_traces::{Appended, Traces};
 
 use budget::Budget;
-use credential::{Denied, identify};
+use credential::{Denied, Known, identify};
 use fresh::Fresh;
 use repository::Forge;
 
 /// Kilobytes per second and sender, where the template says nothing.
 const DEFAULT_KB_PER_S: u32 = 4_096;
 
-/// Most tokens, and most repositories, that are remembered for a minute.
+/// Most senders, most orgs, and most repositories, that are remembered for a minute.
 const MAX_FRESH: usize = 4_096;
 
 /// Bytes of cards that are remembered, so that most batches read none.
@@ -74,7 +75,10 @@ pub struct Deps {
     limits: Limits,
     budget: Budget,
     forge: Forge,
-    tokens: Fresh<String, Token>,
+    tenancy: Tenancy,
+    /// By the hash of a credential, and the org that the request names.
+    senders: Fresh<(String, String), Known>,
+    orgs: Fresh<OrgId, Org>,
     repositories: Fresh<(OrgId, RepositoryName), Option<RepositoryId>>,
     /// Attempts whose trace has its commit on its card.
     enriched: Fresh<AttemptId, ()>,
@@ -100,9 +104,11 @@ impl Deps {
         let kb_per_s = read.parsed("QUILLON_INGEST_KB_PER_S", DEFAULT_KB_PER_S);
         read.finish()?;
         let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
+        let store = Store::new(dynamodb.clone(), tables);
         Ok(Self {
-            traces: Traces::new(TraceStore::new(dynamodb.clone(), traces), CARD_CACHE),
-            store: Store::new(dynamodb, tables),
+            traces: Traces::new(TraceStore::new(dynamodb, traces), CARD_CACHE),
+            tenancy: Tenancy::new(store.clone()),
+            store,
             queues: Queues::new(aws_sdk_sqs::Client::new(sdk), QueueUrls { seal, ..QueueUrls::default() }),
             secrets: Secrets::new(aws_sdk_secretsmanager::Client::new(sdk)),
             session_secret_arn,
@@ -110,7 +116,8 @@ impl Deps {
             limits: Limits::default(),
             budget: Budget::new(kb_per_s),
             forge,
-            tokens: Fresh::new(MAX_FRESH),
+            senders: Fresh::new(MAX_FRESH),
+            orgs: Fresh::new(MAX_FRESH),
             repositories: Fresh::new(MAX_FRESH),
             enriched: Fresh::new(MAX_FRESH),
         })
@@ -260,6 +267,7 @@ async fn append(deps: &Deps, claim: &Claim, batch: &Batch, now: Timestamp) -> Re
 }
 
 /// See <https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>.
+const NOT_FOUND: i32 = 5;
 const PERMISSION_DENIED: i32 = 7;
 const UNAVAILABLE: i32 = 14;
 const UNAUTHENTICATED: i32 = 16;
@@ -281,10 +289,11 @@ fn refuse(error: &Error, encoding: Encoding) -> Response<Bytes> {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"quillon\""));
             response
         }
-        Error::Denied(denied @ (Denied::Scope | Denied::OtherOrg)) => {
+        Error::Denied(denied @ (Denied::Refused(_) | Denied::OtherOrg | Denied::NoOrg | Denied::BeingDeleted(_))) => {
             respond(StatusCode::FORBIDDEN, encoding, status(PERMISSION_DENIED, &denied.to_string()), None)
         }
-        Error::Denied(Denied::Store(_) | Denied::Secret(_)) | Error::Store(_) | Error::Traces(_) => {
+        Error::Denied(denied @ Denied::NotYours) => respond(StatusCode::NOT_FOUND, encoding, status(NOT_FOUND, &denied.to_string()), None),
+        Error::Denied(Denied::Store(_) | Denied::Tenancy(_) | Denied::Secret(_)) | Error::Store(_) | Error::Traces(_) => {
             // The cause names our tables: it is for the log only.
             tracing::error!("telemetry was not taken in: {}", quillon_core::text::with_causes(error));
             let body = status(UNAVAILABLE, "telemetry cannot be stored at the moment, send it again");

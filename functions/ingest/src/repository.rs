@@ -38,7 +38,8 @@ impl Forge {
 /// What a batch of this sender proves: its labels may only name a repository that the sender's own org has.
 pub(crate) async fn claim(deps: &Deps, claim: &Claim, batch: &Batch, now: Timestamp) -> Result<Claim, quillon_store::Error> {
     // A job's token says its repository by itself.
-    let name = batch.headline.remote().filter(|_| claim.attempt.is_none()).and_then(|remote| deps.forge.name(remote));
+    let is_proved = claim.attempt.is_some() || claim.repository.is_some();
+    let name = batch.headline.remote().filter(|_| !is_proved).and_then(|remote| deps.forge.name(remote));
     let Some(name) = name else { return Ok(*claim) };
     Ok(Claim { repository: find(deps, claim.org, name, now).await?, ..*claim })
 }

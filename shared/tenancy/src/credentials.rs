@@ -72,7 +72,7 @@ impl Tenancy {
         match principal {
             Principal::Token(token) if token.org == org => Ok(Standing::Token(token.scopes.clone())),
             Principal::Token(_) => Ok(Standing::Stranger),
-            Principal::Person(user) => self.standing_of_person(user.id, org).await,
+            Principal::Person(user) => self.standing_of_user(user.id, org).await,
         }
     }
 }

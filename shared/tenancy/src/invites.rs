@@ -105,7 +105,7 @@ impl Tenancy {
             let member = match known {
                 Some(known) => Member { roles: known.roles.and(invite.roles), ..known },
                 None => {
-                    self.check_room(&user).await?;
+                    self.check_room(&org, &user, deed).await?;
                     joining(org.id, &user, invite.roles, &invite.invited_by, deed)
                 }
             };

@@ -33,6 +33,7 @@ use jiff::Timestamp;
 use quillon_core::audit::{AuditAction, AuditEntry};
 use quillon_core::id::OrgId;
 use quillon_core::org::Org;
+use quillon_core::plan::Billing;
 use quillon_store::Store;
 
 pub use credentials::Principal;
@@ -52,6 +53,7 @@ const MAX_RECORDED: usize = 300;
 #[derive(Debug, Clone)]
 pub struct Tenancy {
     store: Store,
+    billing: Billing,
 }
 
 /// Who does something, from where and when.
@@ -66,10 +68,16 @@ pub struct Deed<'a> {
 }
 
 impl Tenancy {
-    /// A write path over a store.
+    /// A write path over a store, where nothing is paid for.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, billing: Billing::Off }
+    }
+
+    /// The same where plans may be paid for: they say how many an org has room for.
+    #[must_use]
+    pub fn with_billing(self, billing: Billing) -> Self {
+        Self { billing, ..self }
     }
 
     /// An org that is there.

@@ -3,7 +3,9 @@
 use quillon_core::audit::AuditAction;
 use quillon_core::id::{OrgId, UserId};
 use quillon_core::member::{Member, Roles, admins_after};
+use quillon_core::org::Org;
 use quillon_core::person::User;
+use quillon_core::plan;
 use quillon_store::{Page, Paged, Written};
 
 use crate::error::{Error, Result};
@@ -59,13 +61,13 @@ impl Tenancy {
     pub async fn add_member(&self, org: OrgId, user: UserId, roles: Roles, deed: &Deed<'_>) -> Result<Member> {
         let mut record = Record::of(self, deed);
         for _ in 0..MAX_DECISIONS {
-            self.open(org).await?;
+            let known = self.open(org).await?;
             let user = self.store.user(user).await?.ok_or(Error::NotFound("person"))?;
             let admins = self.store.admins(org).await?;
             if self.store.member(org, user.id).await?.is_some() {
                 return self.set_roles(org, user.id, roles, deed).await;
             }
-            self.check_room(&user).await?;
+            self.check_room(&known, &user, deed).await?;
             let after = admins_after(&admins.users, user.id, Some(roles)).map_err(Error::refused)?;
             record.write(org, AuditAction::MemberAdded, &user.label(), &format!("as {roles}")).await?;
             let member = joining(org, &user, roles, deed.who, deed);
@@ -94,7 +96,7 @@ impl Tenancy {
                 return Err(Error::refused("the org has an admin: ask to be invited"));
             }
             if member.is_none() {
-                self.check_room(user).await?;
+                self.check_room(&known, user, deed).await?;
             }
             let after = admins_after(&admins.users, user.id, Some(Roles::BOTH)).map_err(Error::refused)?;
             record.write(org, AuditAction::OrgAdopted, known.name.as_str(), "").await?;
@@ -151,8 +153,13 @@ impl Tenancy {
         Ok(())
     }
 
-    /// Checks that somebody is not in too many orgs.
-    pub(crate) async fn check_room(&self, user: &User) -> Result<()> {
+    /// Checks that somebody can come in: that the plan of the org has room, and that they are not in too many orgs.
+    pub(crate) async fn check_room(&self, org: &Org, user: &User, deed: &Deed<'_>) -> Result<()> {
+        let entitlements = plan::entitlements(self.billing, org.subscription.as_ref(), deed.now);
+        if entitlements.members.is_some() {
+            // Between the admins and their write, which orders all who come in: exact.
+            plan::may_join(&entitlements, self.store.count_members(org.id).await?).map_err(Error::refused)?;
+        }
         if self.store.orgs_of(user.id).await?.len() >= MAX_ORGS {
             return Err(Error::refused(format!("{} is in {MAX_ORGS} orgs, which is the most: leave one first", user.name)));
         }

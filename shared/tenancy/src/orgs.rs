@@ -7,6 +7,7 @@ use quillon_core::id::{OrgId, UserId};
 use quillon_core::member::{Member, Roles};
 use quillon_core::org::{DELETION_GRACE, Deletion, MAX_CONCURRENCY, Org, OrgName};
 use quillon_core::person::User;
+use quillon_core::plan;
 use quillon_store::Written;
 
 use crate::error::{Error, Result};
@@ -148,17 +149,25 @@ impl Tenancy {
     /// Deletes an org after a grace period, in which it takes nothing new in and can be had back.
     ///
     /// # Errors
-    /// When the org is gone, or the table cannot be used.
+    /// When the org is gone or still paid for, or the table cannot be used.
     pub async fn delete_org(&self, org: OrgId, deed: &Deed<'_>) -> Result<Org> {
         let known = self.known(org).await?;
         if known.deletion.is_none() {
+            plan::may_delete(known.subscription.as_ref()).map_err(Error::refused)?;
             Record::of(self, deed).write(org, AuditAction::OrgDeleted, known.name.as_str(), "").await?;
         }
         let deletion = Deletion { by: deed.who.to_owned(), at: deed.now, due_at: later(deed.now, DELETION_GRACE) };
-        let delete = |stored: Org| stored.deletion.is_none().then(|| Org { deletion: Some(deletion.clone()), ..stored });
+        let delete = |stored: Org| {
+            let is_free = stored.deletion.is_none() && plan::may_delete(stored.subscription.as_ref()).is_ok();
+            is_free.then(|| Org { deletion: Some(deletion.clone()), ..stored })
+        };
         match self.store.change_org(org, delete).await? {
             Some(changed) => Ok(changed),
-            None => self.known(org).await,
+            // Deleted already, or paid for since the look.
+            None => {
+                let known = self.known(org).await?;
+                if known.deletion.is_none() { Err(Error::Contended("org")) } else { Ok(known) }
+            }
         }
     }
 

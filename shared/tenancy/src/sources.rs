@@ -199,6 +199,7 @@ impl Tenancy {
         wanted: RepositorySettings,
         deed: &Deed<'_>,
     ) -> Result<Repository> {
+        let wanted = wanted.checked().map_err(Error::invalid)?;
         let moved = || Error::refused("the settings were changed by somebody else meanwhile: look again");
         let known = self.repository_of(org, repository).await?;
         let as_wanted = |stored: &RepositorySettings| RepositorySettings { autocheck: stored.autocheck, ..wanted.clone() };

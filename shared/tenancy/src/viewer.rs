@@ -3,7 +3,7 @@
 use futures::{StreamExt as _, TryStreamExt as _};
 use quillon_core::access::Standing;
 use quillon_core::id::{OrgId, UserId};
-use quillon_core::member::Roles;
+use quillon_core::member::{Member, Roles};
 use quillon_core::org::Org;
 use quillon_core::person::User;
 use quillon_core::session::{Holder, Session};
@@ -66,11 +66,15 @@ impl Tenancy {
     pub async fn standing(&self, viewer: &Viewer, org: OrgId) -> Result<Standing> {
         match viewer {
             Viewer::Operator => Ok(Standing::Operator),
-            Viewer::Person(user) => self.standing_of_person(user.id, org).await,
+            Viewer::Person(user) => self.standing_of_user(user.id, org).await,
         }
     }
 
-    pub(crate) async fn standing_of_person(&self, user: UserId, org: OrgId) -> Result<Standing> {
+    /// What a person is to an org, as of now.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn standing_of_user(&self, user: UserId, org: OrgId) -> Result<Standing> {
         let member = self.store.member(org, user).await?;
         Ok(member.map_or(Standing::Stranger, |member| Standing::Person(member.roles)))
     }
@@ -95,10 +99,14 @@ impl Tenancy {
     /// When the table cannot be read.
     pub async fn memberships(&self, user: UserId) -> Result<Vec<(Org, Roles)>> {
         let members = self.store.orgs_of(user).await?;
-        let read = members.iter().map(|member| async { Ok::<_, crate::Error>((self.store.org(member.org).await?, member.roles)) });
+        let read: Vec<_> = members.into_iter().map(|member| self.org_of_member(member)).collect();
         let found: Vec<(Option<Org>, Roles)> = futures::stream::iter(read).buffered(SIDE_BY_SIDE).try_collect().await?;
         let mut orgs: Vec<(Org, Roles)> = found.into_iter().filter_map(|(org, roles)| Some((org?, roles))).collect();
         orgs.sort_by_key(|(org, _)| org.name.folded());
         Ok(orgs)
+    }
+
+    async fn org_of_member(&self, member: Member) -> Result<(Option<Org>, Roles)> {
+        Ok((self.store.org(member.org).await?, member.roles))
     }
 }

@@ -5,6 +5,7 @@ use quillon_core::admission::room;
 use quillon_core::attempt::Event;
 use quillon_core::id::OrgId;
 use quillon_core::message::{DispatchMessage, Envelope};
+use quillon_core::org::Org;
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::{Clock, Failure, Settings, SettingsError};
 use quillon_store::{Store, Tables};
@@ -60,7 +61,9 @@ pub async fn handle(deps: &Deps, envelope: Envelope<DispatchMessage>) -> Result<
 /// Lets as many attempts start as the org has room for, oldest first.
 async fn admit(deps: &Deps, org: OrgId) -> Result<(), quillon_workflow::Error> {
     let workflow = &deps.workflow;
-    let Some(limit) = workflow.store.org(org).await?.map(|org| org.concurrency) else { return Ok(()) };
+    // What waits in an org that is being deleted waits on: its admins may have it back.
+    let known = workflow.store.org(org).await?.filter(Org::is_open);
+    let Some(limit) = known.map(|org| org.concurrency) else { return Ok(()) };
     let room = room(workflow.store.active(org).await?, limit);
     let wanted = u32::try_from(room).unwrap_or(u32::MAX).min(MAX_ADMISSIONS);
     if wanted == 0 {

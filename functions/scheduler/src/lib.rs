@@ -6,6 +6,7 @@ mod lifecycle;
 mod look;
 mod observe;
 mod open;
+mod purge;
 mod reconcile;
 
 use aws_config::SdkConfig;
@@ -99,6 +100,9 @@ pub enum Error {
     /// The table failed.
     #[error(transparent)]
     Store(#[from] quillon_store::Error),
+    /// An org was not deleted.
+    #[error(transparent)]
+    Tenancy(#[from] quillon_tenancy::Error),
     /// A queue failed.
     #[error(transparent)]
     Queue(#[from] quillon_queue::Error),
@@ -112,7 +116,7 @@ pub enum Error {
     #[error("`{0}` moved while it was looked at, again and again")]
     Restless(Ref),
     /// A schedule that nobody knows.
-    #[error("there is no schedule `{0}`, use `sweep`, `reconcile` or `heads`")]
+    #[error("there is no schedule `{0}`, use `sweep`, `reconcile`, `heads` or `purge`")]
     UnknownSchedule(String),
 }
 
@@ -149,6 +153,7 @@ pub async fn on_schedule(deps: &Deps, schedule: &str) -> Result<(), Failure> {
         }
         "reconcile" => Box::pin(reconcile::reconcile(deps, now)).await?,
         "heads" => Box::pin(heads::sweep_all(deps, now)).await?,
+        "purge" => Box::pin(purge::purge(deps, now)).await?,
         unknown => return Err(Error::UnknownSchedule(unknown.to_owned()).into()),
     }
     Ok(())

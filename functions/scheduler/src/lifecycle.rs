@@ -199,7 +199,8 @@ async fn drop_unreachable(deps: &Deps, claimed: &Claimed, reachable: &BTreeSet<R
     Ok(())
 }
 
-async fn stop_installation(deps: &Deps, org: &Option<OrgId>, id: InstallationId, now: Timestamp) -> Result<(), Error> {
+/// Stops what runs or waits for an installation of an org.
+pub(crate) async fn stop_installation(deps: &Deps, org: &Option<OrgId>, id: InstallationId, now: Timestamp) -> Result<(), Error> {
     let Some(org) = org else { return Ok(()) };
     for known in repositories_of(deps, *org, id).await? {
         stop_heads(deps, known.id, &CancelReason::InstallationGone, now).await?;

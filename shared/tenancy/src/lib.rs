@@ -40,7 +40,6 @@ pub use credentials::Principal;
 pub use devices::{DevicePoll, DeviceTokens, RefreshError};
 pub use error::{Error, Result};
 pub use orgs::{MAX_ORGS_MADE, SettingsChange};
-pub use purge::Purged;
 pub use viewer::{OPERATOR, Viewer};
 
 /// How often a step is decided again after somebody else wrote first.

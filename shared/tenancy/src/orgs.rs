@@ -1,6 +1,6 @@
 //! Orgs: made, renamed, set, deleted with a grace period, had back.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use quillon_core::attempt::later;
 use quillon_core::audit::AuditAction;
 use quillon_core::id::{OrgId, UserId};
@@ -12,6 +12,7 @@ use quillon_store::Written;
 
 use crate::error::{Error, Result};
 use crate::members::MAX_ORGS;
+use crate::purge::is_over;
 use crate::{Deed, MAX_DECISIONS, Record, Tenancy, secret};
 
 /// Most orgs that one person has made and is still in. Several at once may exceed it by as many as run at once.
@@ -192,9 +193,4 @@ impl Tenancy {
             None => self.known(org).await,
         }
     }
-}
-
-/// Whether an org cannot be had back any more.
-fn is_over(deletion: &Deletion, now: Timestamp) -> bool {
-    now >= deletion.due_at
 }

@@ -1,44 +1,48 @@
 //! The end of orgs that were deleted and not had back in time.
 
 use jiff::Timestamp;
-use quillon_core::text::with_causes;
+use quillon_core::id::OrgId;
+use quillon_core::org::Deletion;
 use quillon_store::Written;
 
 use crate::Tenancy;
 use crate::error::Result;
 
-/// What became of orgs whose grace is over.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Purged {
-    /// So many are gone.
-    pub orgs: usize,
-    /// So many are not; the next purge carries on where this one was cut off.
-    pub failed: usize,
-}
-
 impl Tenancy {
-    /// Deletes the orgs whose grace is over, at most 100 of them: members, invitations, tokens, trusted projects, repositories, claims of
-    /// installations and of the name, and the org. Runs and traces are not touched: nobody can reach them any more, and they
-    /// expire by themselves. So does the audit log.
+    /// The orgs whose grace is over, those among them whose deletion was cut off; at most 100.
     ///
     /// # Errors
-    /// When the list cannot be read; one org that cannot be deleted does not keep the others.
-    pub async fn purge_deleted(&self, now: Timestamp) -> Result<Purged> {
-        let mut purged = Purged::default();
-        for org in self.store.orgs_due_deletion(now).await? {
-            match self.store.purge_org(org, now).await {
-                Ok(Written::Done) => {
-                    tracing::info!(org.id = %org, "deleted the org for good");
-                    purged.orgs += 1;
-                }
-                // It was had back, or somebody else was faster.
-                Ok(Written::Lost) => {}
-                Err(error) => {
-                    tracing::error!(org.id = %org, "an org could not be deleted, it is tried again: {}", with_causes(&error));
-                    purged.failed += 1;
-                }
+    /// When the table cannot be read.
+    pub async fn orgs_to_purge(&self, now: Timestamp) -> Result<Vec<OrgId>> {
+        let mut due = Vec::new();
+        // The list is one of an index: it may have those that were had back.
+        for id in self.store.orgs_due_deletion(now).await? {
+            if self.store.org(id).await?.is_none_or(|org| org.deletion.as_ref().is_some_and(|deletion| is_over(deletion, now))) {
+                due.push(id);
             }
         }
-        Ok(purged)
+        Ok(due)
     }
+
+    /// Deletes an org whose grace is over: itself, its name, members, invitations, tokens, trusted projects, repositories, and its claims of
+    /// installations. Whether it is gone now by this call; it is not where it was had back, or somebody else was faster.
+    ///
+    /// Runs and traces are not touched: nobody can reach them any more, and they expire by themselves. So does the audit log.
+    ///
+    /// # Errors
+    /// When the table cannot be used; the next call carries on where this one was cut off.
+    pub async fn purge(&self, org: OrgId, now: Timestamp) -> Result<bool> {
+        match self.store.purge_org(org, now).await? {
+            Written::Done => {
+                tracing::info!(org.id = %org, "deleted the org for good");
+                Ok(true)
+            }
+            Written::Lost => Ok(false),
+        }
+    }
+}
+
+/// Whether an org cannot be had back any more.
+pub(crate) fn is_over(deletion: &Deletion, now: Timestamp) -> bool {
+    now >= deletion.due_at
 }

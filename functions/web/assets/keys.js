@@ -60,6 +60,40 @@ document.getElementById("theme").addEventListener("click", () => {
 });
 nameScheme();
 
+// Menus close with Escape, which leads back to where they were opened, and when somebody is done with them.
+const menus = () => document.querySelectorAll("details.menu[open]");
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of menus()) {
+    menu.open = false;
+    if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+  }
+});
+const leave = (event) => {
+  for (const menu of menus()) if (event.target instanceof Node && !menu.contains(event.target)) menu.open = false;
+};
+document.addEventListener("click", leave);
+document.addEventListener("focusin", leave);
+
+// Copies what a button names.
+document.addEventListener("click", async (event) => {
+  const button = event.target instanceof Element ? event.target.closest("[data-copy]") : null;
+  const source = button && document.getElementById(button.dataset.copy);
+  if (!source) return;
+  const label = button.querySelector("span");
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    label.textContent = "Copied";
+  } catch {
+    const range = document.createRange();
+    range.selectNodeContents(source);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    label.textContent = "Selected";
+  }
+  setTimeout(() => { label.textContent = "Copy"; }, 2000);
+});
+
 // Copies the log as text, without line numbers.
 document.addEventListener("click", async (event) => {
   const button = event.target instanceof Element ? event.target.closest("#copy-log") : null;

@@ -219,7 +219,7 @@ main.addEventListener("submit", async (event) => {
     const action = button?.hasAttribute("formaction") ? button.formAction : form.action;
     const response = await fetch(action, { method: "POST", body, credentials: "same-origin" });
     const answer = new DOMParser().parseFromString(await response.text(), "text/html");
-    const flash = response.ok ? answer.getElementById("flash") : answer.querySelector("main h1");
+    const flash = response.ok ? answer.getElementById("flash") : answer.getElementById("problem") ?? answer.querySelector("main h1");
     announcer.textContent = "";
     if (flash) shout(flash.textContent);
     etag = null;

@@ -1,32 +1,39 @@
 //! From a request to a response: the order of the questions, and what becomes of every answer.
 
+mod account;
 mod action;
+mod activate;
+mod audit;
 mod checks;
 mod commit;
-mod operator;
+mod form;
+mod home;
+mod invite;
+mod onboarding;
 mod partner;
+mod settings;
+mod sign_in;
 mod trace;
 mod trace_action;
 mod traces;
+mod visit;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use jiff::Timestamp;
-use quillon_core::org::{Org, OrgName};
+use http::{Method, Request, Response, StatusCode};
+use quillon_core::access::{Needs, Refusal, Standing, Verdict, allows};
+use quillon_core::org::Org;
 use quillon_runtime::guard;
-use quillon_secrets::InstanceKey;
+use quillon_tenancy::Viewer;
 use quillon_workflow::RerunError;
-use url::form_urlencoded;
 
 use crate::Deps;
 use crate::asset::Assets;
-use crate::flash::Flash;
-use crate::page::Forms;
-use crate::page::frame;
 use crate::page::notice::Notice;
 use crate::respond;
 use crate::route::Route;
-use crate::session::Session;
+use crate::session::SignedIn;
+
+pub(crate) use visit::Visit;
 
 /// Why a page is not shown, or a button not followed.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +41,15 @@ pub(crate) enum Problem {
     /// It does not exist, or belongs to somebody else: the two are not told apart.
     #[error("not found")]
     NotFound,
+    /// Nobody is signed in.
+    #[error("nobody is signed in")]
+    SignedOut,
+    /// They know the org, and may not.
+    #[error(transparent)]
+    Forbidden(#[from] Refusal),
+    /// The operator is no person: an account, a membership is somebody's.
+    #[error("the operator is no person: sign in as one")]
+    NoPerson,
     /// The form is not ours.
     #[error("the form is not of this session")]
     ForeignForm,
@@ -43,9 +59,18 @@ pub(crate) enum Problem {
     /// It cannot be done as things are.
     #[error("{0}")]
     Refused(String),
+    /// What was typed cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// Others were quicker, again and again.
+    #[error("others changed it at the same time")]
+    Contended,
     /// The tables said no.
     #[error(transparent)]
     Store(#[from] quillon_store::Error),
+    /// The machine gives no random numbers.
+    #[error(transparent)]
+    NoEntropy(#[from] quillon_tenancy::secret::NoEntropy),
     /// The write path said no.
     #[error(transparent)]
     Workflow(#[from] quillon_workflow::Error),
@@ -75,8 +100,8 @@ async fn answer(deps: &Deps, request: &Request<Bytes>) -> Response<Bytes> {
         let notice = Notice::wrong_host(public.as_str().trim_end_matches('/'));
         return respond::notice(StatusCode::MISDIRECTED_REQUEST, &notice, None);
     }
-    let route = Route::of_path(request.uri().path());
-    if !takes(&route, request.method()) {
+    let route = Route::of(request.uri().path(), request.uri().query());
+    if !route.takes(request.method()) {
         return respond::notice(StatusCode::METHOD_NOT_ALLOWED, &Notice::wrong_method(), None);
     }
     if route == Route::Asset {
@@ -89,176 +114,146 @@ async fn answer(deps: &Deps, request: &Request<Bytes>) -> Response<Bytes> {
     let key = match deps.secrets.instance_key(&deps.session_secret_arn, now).await {
         Ok(key) => key,
         Err(error) => {
-            tracing::error!(%error, "the key of the sessions cannot be read");
+            tracing::error!(%error, "the instance's key cannot be read");
             return respond::notice(StatusCode::SERVICE_UNAVAILABLE, &Notice::broken(true), None);
         }
     };
-    if route == Route::SignIn {
-        return operator::sign_in(deps, &key, request.uri().query(), now);
-    }
-    let session = Session::of_request(&key, public, headers, now);
-    if session.is_none() && !is_open(&route) {
-        return respond::notice(StatusCode::UNAUTHORIZED, &Notice::sign_in(), None);
-    }
-    let visit = Visit { deps, key: &key, session: session.as_ref(), request, now };
-    match visit.follow(route).await {
-        Ok(response) => response,
-        Err(problem) => visit.explain(&problem),
-    }
+    let who = match SignedIn::of_request(&deps.tenancy, public, headers, now).await {
+        Ok(who) => who,
+        Err(error) => {
+            tracing::error!(%error, "the session cannot be read");
+            return respond::notice(StatusCode::SERVICE_UNAVAILABLE, &Notice::broken(true), None);
+        }
+    };
+    let visit = Visit::new(deps, &key, who.as_ref(), request, now);
+    let answer = match admit(deps, &route, who.as_ref()).await {
+        Ok(admitted) => {
+            let visit = visit.clone().with(admitted.standing);
+            follow(&visit, &route, admitted.org.as_ref()).await
+        }
+        Err(problem) => Err(problem),
+    };
+    answer.unwrap_or_else(|problem| explain(&visit, &route, &problem))
 }
 
-fn takes(route: &Route, method: &Method) -> bool {
-    let is_reading = matches!(*method, Method::GET | Method::HEAD);
-    match route {
-        Route::Act(..) | Route::TraceAct(..) | Route::SignOut => *method == Method::POST,
-        Route::Home
-        | Route::Checks(_)
-        | Route::Commit(_)
-        | Route::Traces(_)
-        | Route::TraceSetup(_)
-        | Route::Trace(..)
-        | Route::SignIn
-        | Route::Asset
-        | Route::Unknown => is_reading,
-    }
+/// What was found out about whoever asks.
+struct Admitted {
+    /// The org that the address names.
+    org: Option<Org>,
+    /// What they are to it.
+    standing: Standing,
 }
 
-/// Whether somebody who is not signed in may ask: a trace may be public, or shared by a link.
-fn is_open(route: &Route) -> bool {
-    match route {
-        Route::Trace(..) => true,
-        Route::Home
-        | Route::Checks(_)
-        | Route::Commit(_)
-        | Route::Act(..)
-        | Route::Traces(_)
-        | Route::TraceSetup(_)
-        | Route::TraceAct(..)
-        | Route::SignIn
-        | Route::SignOut
-        | Route::Asset
-        | Route::Unknown => false,
-    }
-}
-
-/// A request, mostly of somebody who is signed in.
-pub(crate) struct Visit<'a> {
-    pub(crate) deps: &'a Deps,
-    pub(crate) key: &'a InstanceKey,
-    /// None only where [`is_open`] says so.
-    pub(crate) session: Option<&'a Session>,
-    pub(crate) request: &'a Request<Bytes>,
-    pub(crate) now: Timestamp,
-}
-
-impl Visit<'_> {
-    async fn follow(&self, route: Route) -> Result<Response<Bytes>, Problem> {
-        match route {
-            Route::Home => checks::home(self).await,
-            Route::Checks(org) => checks::checks(self, &self.org(&org).await?).await,
-            Route::Commit(route) => commit::commit(self, &self.org(&route.org).await?, &route).await,
-            Route::Act(org, action) => {
-                let form = action::Form::read(self)?;
-                action::act(self, &self.org(&org).await?, action, &form).await
+/// Looks at what a route needs, before anything is read for it.
+async fn admit(deps: &Deps, route: &Route, who: Option<&SignedIn>) -> Result<Admitted, Problem> {
+    let signed_in = who.map(|who| &who.viewer).ok_or(Problem::SignedOut);
+    let nowhere = Admitted { org: None, standing: Standing::Stranger };
+    match route.needs() {
+        Needs::Nothing => Ok(nowhere),
+        Needs::SignedIn => signed_in.map(|_| nowhere),
+        Needs::Operator => match matches!(signed_in?, Viewer::Operator) {
+            true => Ok(nowhere),
+            false => Err(Problem::NotFound),
+        },
+        Needs::In(permission) => {
+            let viewer = signed_in?;
+            let org = org_of(deps, route).await?;
+            let standing = deps.tenancy.standing(viewer, org.id).await?;
+            match allows(&standing, permission) {
+                Verdict::Allowed => Ok(Admitted { org: Some(org), standing }),
+                Verdict::Refused(refusal) => Err(refusal.into()),
+                Verdict::Hidden => Err(Problem::NotFound),
             }
-            Route::SignOut => operator::sign_out(self),
-            Route::Traces(org) => traces::list(self, &self.org(&org).await?).await,
-            Route::TraceSetup(None) => traces::setup(self, None),
-            Route::TraceSetup(Some(org)) => traces::setup(self, Some(&self.org(&org).await?)),
-            Route::Trace(org, trace, view) => trace::view(self, &self.org(&org).await?, trace, view).await,
-            Route::TraceAct(org, trace, action) => {
-                let form = action::Form::read(self)?;
-                trace_action::act(self, &self.org(&org).await?, trace, action, &form).await
-            }
-            Route::SignIn | Route::Asset | Route::Unknown => Err(Problem::NotFound),
+        }
+        // What is public or shared is for its page to say, which knows by the standing who may read all else.
+        Needs::InOrPublic(_) => {
+            let org = org_of(deps, route).await?;
+            let standing = match signed_in {
+                Ok(viewer) => deps.tenancy.standing(viewer, org.id).await?,
+                Err(_) => Standing::Stranger,
+            };
+            Ok(Admitted { org: Some(org), standing })
         }
     }
+}
 
-    fn explain(&self, problem: &Problem) -> Response<Bytes> {
-        let (status, notice) = match problem {
-            // The same for whatever is not there and whatever is not theirs to see.
-            Problem::NotFound if self.session.is_none() => (StatusCode::NOT_FOUND, Notice::no_trace()),
-            Problem::NotFound => (StatusCode::NOT_FOUND, Notice::not_found()),
-            Problem::ForeignForm => (StatusCode::FORBIDDEN, Notice::refused_form()),
-            Problem::BadForm(reason) => (StatusCode::BAD_REQUEST, Notice::bad_form(reason)),
-            Problem::Refused(reason) => (StatusCode::CONFLICT, Notice::refused(reason)),
-            Problem::Store(_) | Problem::Workflow(_) | Problem::Traces(_) | Problem::Render(_) => {
-                let is_transient = is_transient(problem);
-                let cause = quillon_core::text::with_causes(problem);
-                tracing::error!(cause, path = self.request.uri().path(), "a page failed");
-                let status = if is_transient { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
-                (status, Notice::broken(is_transient))
-            }
-        };
-        respond::notice(status, &notice, self.form_token())
-    }
+async fn org_of(deps: &Deps, route: &Route) -> Result<Org, Problem> {
+    let name = route.org().ok_or(Problem::NotFound)?;
+    deps.store.org_by_name(name).await?.ok_or(Problem::NotFound)
+}
 
-    /// The org of that name.
-    async fn org(&self, name: &OrgName) -> Result<Org, Problem> {
-        self.deps.store.org_by_name(name).await?.ok_or(Problem::NotFound)
+async fn follow(visit: &Visit<'_>, route: &Route, org: Option<&Org>) -> Result<Response<Bytes>, Problem> {
+    match (route, org) {
+        (Route::Home, _) => home::home(visit).await,
+        (Route::SignIn, _) => sign_in::page(visit),
+        (Route::OperatorSignIn, _) => sign_in::operator(visit).await,
+        (Route::SignOut, _) => sign_in::sign_out(visit).await,
+        (Route::Account, _) => account::page(visit, None).await,
+        (Route::AccountAct(action), _) => account::act(visit, *action).await,
+        (Route::NewOrg, _) => onboarding::new_org(visit).await,
+        (Route::Invite(secret), _) => invite::answer(visit, secret).await,
+        (Route::Activate, _) => activate::answer(visit).await,
+        (Route::TraceSetup(None), _) => traces::setup(visit, None).await,
+        (Route::TraceSetup(Some(_)), Some(org)) => traces::setup(visit, Some(org)).await,
+        (Route::Checks(_), Some(org)) => checks::checks(visit, org).await,
+        (Route::Commit(route), Some(org)) => commit::commit(visit, org, route).await,
+        (Route::Act(_, action), Some(org)) => action::act(visit, org, *action).await,
+        (Route::Traces(_), Some(org)) => traces::list(visit, org).await,
+        (Route::Trace(_, trace, view), Some(org)) => trace::view(visit, org, *trace, *view).await,
+        (Route::TraceAct(_, trace, action), Some(org)) => trace_action::act(visit, org, *trace, *action).await,
+        (Route::Welcome(_, step), Some(org)) => onboarding::welcome(visit, org, *step).await,
+        (Route::Settings(_, tab), Some(org)) => settings::page(visit, org, *tab).await,
+        (Route::SettingsAct(_, action), Some(org)) => settings::act(visit, org, *action).await,
+        (Route::AuditExport(_, form), Some(org)) => audit::export(visit, org, *form).await,
+        (Route::Asset | Route::Unknown, _) => Err(Problem::NotFound),
+        (
+            Route::TraceSetup(Some(_))
+            | Route::Checks(_)
+            | Route::Commit(_)
+            | Route::Act(..)
+            | Route::Traces(_)
+            | Route::Trace(..)
+            | Route::TraceAct(..)
+            | Route::Welcome(..)
+            | Route::Settings(..)
+            | Route::SettingsAct(..)
+            | Route::AuditExport(..),
+            None,
+        ) => Err(Problem::NotFound),
     }
+}
 
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        self.request.headers()
-    }
-
-    /// The token of this session's forms; none where nobody is signed in.
-    pub(crate) fn form_token(&self) -> Option<String> {
-        self.session.map(|session| session.form_token(self.key))
-    }
-
-    /// A value of the query.
-    pub(crate) fn parameter(&self, wanted: &str) -> Option<String> {
-        self.query().into_iter().find(|(name, _)| name == wanted).map(|(_, value)| value)
-    }
-
-    /// The pairs of the query.
-    pub(crate) fn query(&self) -> Vec<(String, String)> {
-        form_urlencoded::parse(self.request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect()
-    }
-
-    /// The forms of a page of an org, which come back to this address.
-    pub(crate) fn forms(&self, org: &Org) -> Forms {
-        let path = self.request.uri().path();
-        let kept = self.query().into_iter().filter(|(name, _)| name != "fragment" && name != "done");
-        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
-        let back = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-        Forms::new(&self.deps.site.paths(&org.name), self.form_token().unwrap_or_default(), back)
-    }
-
-    /// Sends a page of an org without the tree of a trace.
-    pub(crate) fn show(&self, org: &Org, title: String, refresh: frame::Refresh, main: String) -> Result<Response<Bytes>, Problem> {
-        self.show_page(org, title, refresh, false, main)
-    }
-
-    /// Sends a page of an org.
-    pub(crate) fn show_page(
-        &self,
-        org: &Org,
-        title: String,
-        refresh: frame::Refresh,
-        has_trace: bool,
-        main: String,
-    ) -> Result<Response<Bytes>, Problem> {
-        let paths = self.deps.site.paths(&org.name);
-        let is_of_traces = self.request.uri().path().split('/').nth(2) == Some("traces");
-        let section = if is_of_traces { frame::Section::Traces } else { frame::Section::Checks };
-        let in_frame = frame::Org { name: org.name.to_string(), checks_href: paths.checks(), traces_href: paths.traces(), section };
-        let query = self.query();
-        let flash = query.iter().find(|(name, _)| name == "done").and_then(|(_, code)| Flash::of_code(code));
-        let page = respond::Page {
-            title,
-            // Its sections are closed to those who are not signed in.
-            org: self.session.map(|_| in_frame),
-            csrf: self.form_token(),
-            refresh,
-            has_trace,
-            flash,
-            main,
-        };
-        let is_fragment = query.iter().any(|(name, value)| name == "fragment" && value == "1");
-        Ok(respond::page(&page, is_fragment, self.headers())?)
-    }
+fn explain(visit: &Visit<'_>, route: &Route, problem: &Problem) -> Response<Bytes> {
+    let (status, notice) = match problem {
+        // A script asks for a part of a page: it could not show the sign-in.
+        Problem::SignedOut if visit.request.method() == Method::POST || visit.is_fragment() => {
+            (StatusCode::UNAUTHORIZED, Notice::signed_out(&sign_in::address(None)))
+        }
+        Problem::SignedOut => {
+            let response = respond::see_other(&sign_in::address(Some(&visit.address())), None);
+            // The address may hold what nobody else shall see, such as an invitation.
+            return respond::without_referrer(response);
+        }
+        // The same for whatever is not there and whatever is not theirs to see.
+        Problem::NotFound if visit.who.is_none() && matches!(route, Route::Trace(..)) => (StatusCode::NOT_FOUND, Notice::no_trace()),
+        Problem::NotFound => (StatusCode::NOT_FOUND, Notice::not_found()),
+        Problem::Forbidden(refusal) => (StatusCode::FORBIDDEN, Notice::forbidden(&refusal.to_string())),
+        Problem::NoPerson => (StatusCode::FORBIDDEN, Notice::no_person()),
+        Problem::ForeignForm => (StatusCode::FORBIDDEN, Notice::refused_form()),
+        Problem::BadForm(reason) => (StatusCode::BAD_REQUEST, Notice::bad_form(reason)),
+        Problem::Invalid(reason) => (StatusCode::BAD_REQUEST, Notice::bad_form(reason)),
+        Problem::Refused(reason) => (StatusCode::CONFLICT, Notice::refused(reason)),
+        Problem::Contended | Problem::Store(_) | Problem::NoEntropy(_) | Problem::Workflow(_) | Problem::Traces(_) | Problem::Render(_) => {
+            let is_transient = is_transient(problem);
+            let cause = quillon_core::text::with_causes(problem);
+            // Not the path of an invitation: its secret is no matter of the log.
+            let path = if matches!(route, Route::Invite(_)) { "/invite/…" } else { visit.request.uri().path() };
+            tracing::error!(cause, path, "a page failed");
+            let status = if is_transient { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
+            (status, Notice::broken(is_transient))
+        }
+    };
+    respond::notice(status, &notice, visit.person())
 }
 
 impl From<RerunError> for Problem {
@@ -271,12 +266,33 @@ impl From<RerunError> for Problem {
     }
 }
 
+impl From<quillon_tenancy::Error> for Problem {
+    fn from(error: quillon_tenancy::Error) -> Self {
+        match error {
+            quillon_tenancy::Error::NotFound(_) => Self::NotFound,
+            quillon_tenancy::Error::Refused(text) => Self::Refused(text),
+            quillon_tenancy::Error::Invalid(text) => Self::Invalid(text),
+            quillon_tenancy::Error::Contended(_) => Self::Contended,
+            quillon_tenancy::Error::Store(error) => Self::Store(error),
+            quillon_tenancy::Error::Entropy(error) => Self::NoEntropy(error),
+        }
+    }
+}
+
 fn is_transient(problem: &Problem) -> bool {
     match problem {
         Problem::Store(error) => error.is_retryable(),
         // All of it is worth another try.
-        Problem::Workflow(_) => true,
+        Problem::Workflow(_) | Problem::NoEntropy(_) | Problem::Contended => true,
         Problem::Traces(error) => error.is_retryable(),
-        Problem::NotFound | Problem::ForeignForm | Problem::BadForm(_) | Problem::Refused(_) | Problem::Render(_) => false,
+        Problem::NotFound
+        | Problem::SignedOut
+        | Problem::Forbidden(_)
+        | Problem::NoPerson
+        | Problem::ForeignForm
+        | Problem::BadForm(_)
+        | Problem::Invalid(_)
+        | Problem::Refused(_)
+        | Problem::Render(_) => false,
     }
 }

@@ -16,10 +16,12 @@ pub mod session;
 pub mod wire;
 
 use aws_config::SdkConfig;
+use quillon_core::plan::Billing;
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::{Clock, Settings, SettingsError};
 use quillon_secrets::Secrets;
 use quillon_store::{Store, Tables, TraceStore};
+use quillon_tenancy::Tenancy;
 use quillon_traces::Traces;
 use quillon_workflow::Workflow;
 use url::Url;
@@ -27,6 +29,7 @@ use url::Url;
 pub use handler::handle;
 
 use link::Site;
+use page::sign_in::Provider;
 
 /// Memory for what was read of traces, in bytes: a trace of a million spans takes about 150 MB, and a function has 512 MB.
 const CACHE_BYTES: usize = 192 << 20;
@@ -42,8 +45,16 @@ pub struct Deps {
     pub workflow: Workflow,
     /// Instance secrets.
     pub secrets: Secrets,
-    /// Where the key is that sessions are signed with.
+    /// People, sessions, orgs and members.
+    pub tenancy: Tenancy,
+    /// Whether there is something to pay.
+    pub billing: Billing,
+    /// Whom people may sign in with.
+    pub providers: Vec<Provider>,
+    /// Where the key is that forms and share links are signed with.
     pub session_secret_arn: String,
+    /// The GitHub App's name in addresses, where there is a page that installs it.
+    pub github_app_slug: Option<String>,
     /// Where these pages and the forge are.
     pub site: Site,
     /// The time.
@@ -65,11 +76,18 @@ impl Deps {
         };
         let traces = read.required("TABLE_TRACES");
         let urls = QueueUrls {
+            events: Some(read.required("QUEUE_EVENTS_URL")),
             dispatch: Some(read.required("QUEUE_DISPATCH_URL")),
             status: Some(read.required("QUEUE_STATUS_URL")),
             offers: Some(read.required("QUEUE_OFFERS_URL")),
             ..QueueUrls::default()
         };
+        let billing = read.parsed("QUILLON_BILLING", Billing::Off);
+        let providers = Provider::list(&read.optional("QUILLON_SIGN_IN_PROVIDERS").unwrap_or_default());
+        if let Err(problem) = &providers {
+            read.complain(format!("`QUILLON_SIGN_IN_PROVIDERS` is wrong: {problem}"));
+        }
+        let github_app_slug = read.optional("QUILLON_GITHUB_APP_SLUG").filter(|slug| !slug.is_empty());
         let session_secret_arn = read.required("SESSION_SECRET_ARN");
         let public = web_url(&read.required("QUILLON_PUBLIC_URL"));
         let forge = web_url(&read.required("QUILLON_GITHUB_URL"));
@@ -88,10 +106,14 @@ impl Deps {
         let queues = Queues::new(aws_sdk_sqs::Client::new(sdk), urls);
         Ok(Self {
             workflow: Workflow { store: store.clone(), queues },
+            tenancy: Tenancy::new(store.clone()).with_billing(billing),
+            billing,
+            providers: providers.unwrap_or_default(),
             store,
             traces,
             secrets: Secrets::new(aws_sdk_secretsmanager::Client::new(sdk)),
             session_secret_arn,
+            github_app_slug,
             site: Site { public, forge },
             clock,
         })

@@ -1,5 +1,7 @@
 //! Addresses: our own pages as paths, and the forge's pages as URLs.
 
+pub mod settings;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use quillon_core::id::CommitSha;
 use quillon_core::name::{ModulePath, Ref, RepositoryName, Task};
@@ -8,6 +10,7 @@ use quillon_core::report::Links;
 use quillon_core::trace::id::{SpanId, TraceId};
 use url::Url;
 
+use self::settings::{SettingsAction, Step, Tab};
 use crate::page::filter::Filter;
 use crate::page::trace::filter::TraceFilter;
 
@@ -40,6 +43,20 @@ impl Site {
     fn forge_page(&self, repository: &RepositoryName, rest: &str) -> Option<String> {
         let base = self.forge.as_str().trim_end_matches('/');
         (self.forge.origin() != self.public.origin()).then(|| format!("{base}/{repository}{rest}"))
+    }
+
+    /// The forge's page of an account.
+    #[must_use]
+    pub fn forge_account(&self, login: &str) -> Option<String> {
+        let base = self.forge.as_str().trim_end_matches('/');
+        (self.forge.origin() != self.public.origin()).then(|| format!("{base}/{}", utf8_percent_encode(login, QUERY)))
+    }
+
+    /// The forge's page that installs the GitHub App of this name, and leads back to one of our pages.
+    #[must_use]
+    pub fn install_app(&self, slug: &str, back: &str) -> String {
+        let base = self.forge.as_str().trim_end_matches('/');
+        format!("{base}/apps/{slug}/installations/new?state={}", utf8_percent_encode(back, NON_ALPHANUMERIC))
     }
 
     /// The forge's page of a repository.
@@ -152,6 +169,24 @@ impl Paths {
     #[must_use]
     pub fn action(&self, action: Action) -> String {
         format!("{}/{}", self.checks(), action.word())
+    }
+
+    /// A page of the settings.
+    #[must_use]
+    pub fn settings(&self, tab: Tab) -> String {
+        format!("/{}/settings?tab={}", self.links.org, tab.word().replace(' ', "+"))
+    }
+
+    /// Where a button of the settings posts to.
+    #[must_use]
+    pub fn settings_action(&self, action: SettingsAction) -> String {
+        format!("/{}/settings/{}", self.links.org, action.word())
+    }
+
+    /// A step after the org was made.
+    #[must_use]
+    pub fn welcome(&self, step: Step) -> String {
+        format!("/{}/welcome/{}", self.links.org, step.word())
     }
 
     /// The page of a commit.

@@ -1,16 +1,22 @@
 //! The pages as plain data: pure functions from the core's types to what a template prints.
 
+pub mod account;
 pub mod advice;
 pub mod axis;
 pub mod card;
 pub mod check;
 pub mod checks;
 pub mod commit;
+pub mod device;
 pub mod filter;
 pub mod frame;
+pub mod invite;
 pub mod log;
 pub mod notice;
+pub mod onboarding;
 pub mod row;
+pub mod settings;
+pub mod sign_in;
 pub mod state;
 pub mod text;
 pub mod time;

@@ -7,15 +7,15 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LINK, LOCATION,
-    REFERRER_POLICY, SET_COOKIE, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
+    LINK, LOCATION, REFERRER_POLICY, SET_COOKIE, VARY,
 };
 use http::{HeaderMap, Response, StatusCode};
 use sha2::{Digest, Sha256};
 
 use crate::asset::{Asset, Assets};
 use crate::flash::Flash;
-use crate::page::frame::{Frame, Org, Refresh};
+use crate::page::frame::{Frame, Org, Person, Refresh};
 use crate::page::notice::Notice;
 
 /// Only what is ours, nothing inline, and nobody frames it.
@@ -32,8 +32,8 @@ pub(crate) struct Page {
     pub(crate) title: String,
     /// The org in the top bar.
     pub(crate) org: Option<Org>,
-    /// The token of the sign-out form.
-    pub(crate) csrf: Option<String>,
+    /// Who is signed in.
+    pub(crate) person: Option<Person>,
     /// How often the script asks again.
     pub(crate) refresh: Refresh,
     /// Whether the page has a place for the tree of a trace.
@@ -42,6 +42,13 @@ pub(crate) struct Page {
     pub(crate) flash: Option<Flash>,
     /// The main part.
     pub(crate) main: String,
+}
+
+/// Sends a page that a form was answered with: no browser keeps it.
+pub(crate) fn once(status: StatusCode, page: &Page) -> Result<Response<Bytes>, askama::Error> {
+    let mut response = html_response(status, framed(page)?);
+    put(&mut response, CACHE_CONTROL, "no-store");
+    Ok(response)
 }
 
 /// Sends a page, whole or its main part only, unless the browser has it.
@@ -55,10 +62,11 @@ pub(crate) fn page(page: &Page, is_fragment: bool, headers: &HeaderMap) -> Resul
 }
 
 /// Sends a page that says one thing.
-pub(crate) fn notice(status: StatusCode, notice: &Notice, csrf: Option<String>) -> Response<Bytes> {
+pub(crate) fn notice(status: StatusCode, notice: &Notice, person: Option<Person>) -> Response<Bytes> {
     let main = notice.render();
     let title = notice.title.clone();
-    let html = main.and_then(|main| framed(&Page { title, org: None, csrf, refresh: Refresh::Never, has_trace: false, flash: None, main }));
+    let html =
+        main.and_then(|main| framed(&Page { title, org: None, person, refresh: Refresh::Never, has_trace: false, flash: None, main }));
     match html {
         Ok(html) => html_response(status, html),
         Err(error) => {
@@ -72,7 +80,7 @@ fn framed(page: &Page) -> Result<String, askama::Error> {
     let frame = Frame {
         title: &page.title,
         org: page.org.clone(),
-        csrf: page.csrf.as_deref(),
+        person: page.person.clone(),
         refresh: page.refresh,
         has_trace: page.has_trace,
         flash: page.flash,
@@ -164,6 +172,24 @@ pub(crate) fn with_next(mut response: Response<Bytes>, next: Option<(&str, &str)
 /// Takes what only a sign-in link has out of sight of every other page.
 pub(crate) fn without_referrer(mut response: Response<Bytes>) -> Response<Bytes> {
     put(&mut response, REFERRER_POLICY, "no-referrer");
+    put(&mut response, CACHE_CONTROL, "no-store");
+    response
+}
+
+/// Keeps the path of a page, which holds a secret, out of what the browser tells anybody; its forms are known as ours by their
+/// origin, which stays.
+pub(crate) fn with_origin_only(mut response: Response<Bytes>) -> Response<Bytes> {
+    put(&mut response, REFERRER_POLICY, "strict-origin");
+    put(&mut response, CACHE_CONTROL, "no-store");
+    response
+}
+
+/// Sends a file to be kept.
+pub(crate) fn file(name: &str, media_type: &str, content: String) -> Response<Bytes> {
+    let mut response = empty(StatusCode::OK);
+    *response.body_mut() = Bytes::from(content);
+    put(&mut response, CONTENT_TYPE, media_type);
+    put(&mut response, CONTENT_DISPOSITION, &format!("attachment; filename=\"{name}\""));
     put(&mut response, CACHE_CONTROL, "no-store");
     response
 }

@@ -11,53 +11,22 @@ use quillon_core::org::Org;
 use quillon_core::rerun::Refusal;
 use quillon_core::run::{CommitKey, Run, RunKey};
 use quillon_workflow::RerunError;
-use url::form_urlencoded;
 
+use super::form::{Form, with_flash};
 use super::{Problem, Visit};
 use crate::flash::Flash;
 use crate::link::Action;
 use crate::page::card::phase_of;
 use crate::respond;
-use quillon_runtime::guard;
-
-/// Longest form that is read, in bytes.
-const MAX_FORM: usize = 64 * 1024;
 
 /// Most attempts that one form may name.
 const MAX_ATTEMPTS: usize = 512;
 
-/// Who does it, as pages and statuses say.
-pub(super) const ACTOR: &str = "operator";
-
-/// A form of ours.
-pub(super) struct Form {
-    pairs: Vec<(String, String)>,
-}
-
 impl Form {
-    /// Reads the form of a request and proves that it is ours.
-    pub(super) fn read(visit: &Visit<'_>) -> Result<Self, Problem> {
-        if !guard::is_our_form(visit.headers()) {
-            return Err(Problem::ForeignForm);
-        }
-        let body = visit.request.body();
-        if body.len() > MAX_FORM {
-            return Err(Problem::BadForm("the form is longer than 64 KB"));
-        }
-        let form = Self { pairs: form_urlencoded::parse(body).into_owned().collect() };
-        let is_ours = |token: &str| visit.session.is_some_and(|session| session.is_form_token(visit.key, token));
-        let is_ours = form.value("csrf").is_some_and(is_ours);
-        if is_ours { Ok(form) } else { Err(Problem::ForeignForm) }
-    }
-
-    pub(super) fn value(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
     /// The attempts that it names, each once.
     fn attempts(&self) -> Result<Vec<AttemptId>, Problem> {
-        let texts = self.pairs.iter().filter(|(name, _)| name == "attempt").map(|(_, value)| value);
-        let ids: BTreeSet<AttemptId> = texts.map(|text| text.parse().map_err(|_| Problem::NotFound)).collect::<Result<_, _>>()?;
+        let ids: BTreeSet<AttemptId> =
+            self.values("attempt").map(|text| text.parse().map_err(|_| Problem::NotFound)).collect::<Result<_, _>>()?;
         match ids.len() {
             0 => Err(Problem::BadForm("no check was named")),
             1..=MAX_ATTEMPTS => Ok(ids.into_iter().collect()),
@@ -73,29 +42,18 @@ impl Form {
         };
         Ok(RunKey { commit, lane: value("lane")?.parse().map_err(|_| Problem::NotFound)? })
     }
-
-    /// The page to come back to: one of this org's, and nowhere else.
-    pub(super) fn back(&self, home: &str) -> String {
-        let is_ours = |path: &&str| {
-            let rest = path.strip_prefix(home);
-            path.len() < 4_096
-                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
-                && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#')
-        };
-        self.value("back").filter(is_ours).unwrap_or(home).to_owned()
-    }
 }
 
 /// Does what a button says, and leads back to its page.
-pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: Action, form: &Form) -> Result<Response<Bytes>, Problem> {
+pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: Action) -> Result<Response<Bytes>, Problem> {
+    let form = &Form::read(visit)?;
     let flash = match action {
         Action::Rerun => rerun(visit, org, form).await?,
         Action::RerunLoad => rerun_load(visit, org, form).await?,
         Action::Cancel => cancel(visit, org, form).await?,
     };
     let back = form.back(&visit.deps.site.paths(&org.name).checks());
-    let joint = if back.contains('?') { '&' } else { '?' };
-    Ok(respond::see_other(&format!("{back}{joint}done={}", flash.code()), None))
+    Ok(respond::see_other(&with_flash(&back, flash), None))
 }
 
 async fn rerun(visit: &Visit<'_>, org: &Org, form: &Form) -> Result<Flash, Problem> {
@@ -105,7 +63,7 @@ async fn rerun(visit: &Visit<'_>, org: &Org, form: &Form) -> Result<Flash, Probl
     } else {
         attempts_of(visit, org, &form.attempts()?).await?.iter().map(|attempt| attempt.id).collect()
     };
-    let made = workflow.rerun(&ids, ACTOR, form.value("clean").is_some(), visit.now).await?;
+    let made = workflow.rerun(&ids, visit.name(), form.value("clean").is_some(), visit.now).await?;
     Ok(match made.as_slice() {
         [] => Flash::NothingToRerun,
         [only] if only.key.task == Task::Load => Flash::RerunLoad,
@@ -116,7 +74,7 @@ async fn rerun(visit: &Visit<'_>, org: &Org, form: &Form) -> Result<Flash, Probl
 async fn rerun_load(visit: &Visit<'_>, org: &Org, form: &Form) -> Result<Flash, Problem> {
     let attempts = attempts_of(visit, org, &form.attempts()?).await?;
     let [load] = attempts.as_slice() else { return Err(Problem::BadForm("one load at a time")) };
-    match visit.deps.workflow.rerun_load(load.id, ACTOR, visit.now).await {
+    match visit.deps.workflow.rerun_load(load.id, visit.name(), visit.now).await {
         Ok(_) => Ok(Flash::RerunLoad),
         // Somebody was quicker, which is what this click wanted.
         Err(RerunError::Refused(Refusal::NotOver(_) | Refusal::NotNewest(_))) => Ok(Flash::NothingToRerun),
@@ -126,7 +84,7 @@ async fn rerun_load(visit: &Visit<'_>, org: &Org, form: &Form) -> Result<Flash, 
 
 async fn cancel(visit: &Visit<'_>, org: &Org, form: &Form) -> Result<Flash, Problem> {
     let workflow = &visit.deps.workflow;
-    let reason = CancelReason::Requested { by: ACTOR.to_owned() };
+    let reason = CancelReason::Requested { by: visit.name().to_owned() };
     if form.value("all").is_some() {
         let run = run_of(visit, org, &form.run()?).await?;
         workflow.cancel_commit(&run.key.commit, Some(&run.key.lane), &reason, visit.now).await?;
@@ -159,34 +117,10 @@ fn count(number: usize) -> u32 {
 mod tests {
     use super::*;
 
-    fn back(path: &str) -> String {
-        Form { pairs: vec![("back".to_owned(), path.to_owned())] }.back("/acme/checks")
-    }
-
-    #[test]
-    fn buttons_lead_back_to_pages_of_their_org_only() {
-        for path in ["/acme/checks", "/acme/checks?state=failed", "/acme/checks/github.com/acme/api@abc?check=go:lint"] {
-            assert_eq!(back(path), path);
-        }
-        for path in [
-            "",
-            "https://evil.example",
-            "//evil.example",
-            "/\\evil.example",
-            "/acme/checksum",
-            "/other/checks",
-            "/acme/checks\r\nset-cookie: x=1",
-            "/acme/checks#x",
-            "/acme/checks?\u{202e}",
-        ] {
-            assert_eq!(back(path), "/acme/checks", "{path}");
-        }
-    }
-
     #[test]
     fn a_form_names_attempts_by_their_canonical_ids() {
         let id = AttemptId::from_parts(1, 1).to_string();
-        let form = |values: &[&str]| Form { pairs: values.iter().map(|value| ("attempt".to_owned(), (*value).to_owned())).collect() };
+        let form = |values: &[&str]| Form::of(&values.iter().map(|value| ("attempt", *value)).collect::<Vec<_>>());
         assert_eq!(form(&[&id, &id]).attempts().ok().map(|ids| ids.len()), Some(1));
         assert!(matches!(form(&[]).attempts(), Err(Problem::BadForm(_))));
         for text in ["", "att_", "ATT_01", "../x", &id.to_uppercase()] {

@@ -1,4 +1,4 @@
-//! The first page, and the Checks page of an org.
+//! The Checks page of an org.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,7 @@ use crate::page::card::{Scene, phase_of};
 use crate::page::checks::{ChecksPage, Feed};
 use crate::page::filter::Filter;
 use crate::page::frame::Refresh;
-use crate::page::notice::{Notice, OrgsPage};
 use crate::page::time::settled;
-use crate::respond;
 
 /// Runs on one page.
 const RUNS: u32 = 25;
@@ -29,34 +27,6 @@ const SEARCHES: usize = 3;
 
 /// Repositories that the filter offers.
 const OFFERED: u32 = 100;
-
-/// Orgs on one page.
-const ORGS: u32 = 50;
-
-/// The first page: the only org's checks, or all orgs.
-pub(super) async fn home(visit: &Visit<'_>) -> Result<Response<Bytes>, Problem> {
-    let site = &visit.deps.site;
-    let after = visit.query().into_iter().find(|(name, _)| name == "after").map(|(_, cursor)| cursor);
-    let is_first = after.is_none();
-    let orgs = match visit.deps.store.orgs(&Page { after, limit: ORGS }).await {
-        Err(quillon_store::Error::InvalidCursor) => return Ok(respond::see_other("/", None)),
-        orgs => orgs?,
-    };
-    if let (true, None, [only]) = (is_first, &orgs.next, orgs.items.as_slice()) {
-        return Ok(respond::see_other(&site.paths(&only.name).checks(), None));
-    }
-    let (title, main, refresh) = if is_first && orgs.items.is_empty() {
-        let notice = Notice::welcome(site.public.as_str().trim_end_matches('/'));
-        (notice.title.clone(), notice.render()?, Refresh::Idle)
-    } else {
-        let more_href = orgs.next.map(|next| format!("/?after={next}"));
-        let orgs = orgs.items.iter().map(|org| (org.name.to_string(), site.paths(&org.name).checks())).collect();
-        ("Organizations".to_owned(), OrgsPage { orgs, more_href }.render()?, Refresh::Never)
-    };
-    let page = respond::Page { title, org: None, csrf: visit.form_token(), refresh, has_trace: false, flash: None, main };
-    let is_fragment = visit.query().iter().any(|(name, value)| name == "fragment" && value == "1");
-    Ok(respond::page(&page, is_fragment, visit.headers())?)
-}
 
 /// The Checks page.
 pub(super) async fn checks(visit: &Visit<'_>, org: &Org) -> Result<Response<Bytes>, Problem> {
@@ -70,7 +40,7 @@ pub(super) async fn checks(visit: &Visit<'_>, org: &Org) -> Result<Response<Byte
             Some(repository) => Some(repository),
             None => {
                 problems.push(format!("{name} is not known here: is the GitHub App installed on its account?"));
-                return show(visit, org, &filter, problems, &Found::default(), &offered);
+                return show(visit, org, &filter, problems, &Found::default(), &offered).await;
             }
         },
     };
@@ -82,7 +52,7 @@ pub(super) async fn checks(visit: &Visit<'_>, org: &Org) -> Result<Response<Byte
         }
         found => found?,
     };
-    show(visit, org, &filter, problems, &found, &offered)
+    show(visit, org, &filter, problems, &found, &offered).await
 }
 
 /// The runs for one page.
@@ -133,7 +103,7 @@ async fn named(visit: &Visit<'_>, org: &Org, offered: &[Repository], name: &Repo
     }
 }
 
-fn show(
+async fn show(
     visit: &Visit<'_>,
     org: &Org,
     filter: &Filter,
@@ -151,5 +121,5 @@ fn show(
         Some(repository) => format!("Checks of {repository}"),
         None => format!("Checks of {}", org.name),
     };
-    visit.show(org, title, Refresh::of(is_live), page.render()?)
+    visit.show(org, title, Refresh::of(is_live), page.render()?).await
 }

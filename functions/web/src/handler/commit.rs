@@ -32,7 +32,7 @@ pub(super) async fn commit(visit: &Visit<'_>, org: &Org, route: &CommitRoute) ->
     let query = visit.query();
     let parameter = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     match parameter("check") {
-        None => whole(visit, org, &repository, &commit),
+        None => whole(visit, org, &repository, &commit).await,
         Some(check) => {
             let attempt = match parameter("attempt") {
                 None => None,
@@ -44,13 +44,13 @@ pub(super) async fn commit(visit: &Visit<'_>, org: &Org, route: &CommitRoute) ->
     }
 }
 
-fn whole(visit: &Visit<'_>, org: &Org, repository: &Repository, commit: &Commit) -> Result<Response<Bytes>, Problem> {
+async fn whole(visit: &Visit<'_>, org: &Org, repository: &Repository, commit: &Commit) -> Result<Response<Bytes>, Problem> {
     let is_live = CommitPage::is_live(commit);
     let site = &visit.deps.site;
     let scene = Scene { site, paths: &site.paths(&org.name), now: settled(visit.now, is_live) };
     let page = CommitPage::new(commit, &repository.name, visit.forms(org), scene).ok_or(Problem::NotFound)?;
     let title = format!("{} {}", repository.name, commit.key.sha.short());
-    visit.show(org, title, Refresh::of(is_live), page.render()?)
+    visit.show(org, title, Refresh::of(is_live), page.render()?).await
 }
 
 async fn one(
@@ -70,7 +70,7 @@ async fn one(
     let mut page = CheckPage::new(&found, &repository.name, log, visit.forms(org), scene).ok_or(Problem::NotFound)?;
     page.trace = trace(visit, org, found.attempt, scene).await?;
     let title = format!("{} {} of {}", page.state.word, page.name, repository.name);
-    visit.show_page(org, title, Refresh::of(is_live), true, page.render()?)
+    visit.show_page(org, title, Refresh::of(is_live), true, page.render()?).await
 }
 
 /// The telemetry of an attempt, if any has come.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use bytes::Bytes;
 use http::Response;
+use quillon_core::access::{Permission, Verdict, allows};
 use quillon_core::org::{Org, Repository};
 use quillon_core::trace::card::Card;
 use quillon_core::trace::compare::compare;
@@ -49,13 +50,18 @@ const MAX_INSIGHT: usize = 2_000;
 pub(super) async fn view(visit: &Visit<'_>, org: &Org, trace: TraceId, view: TraceView) -> Result<Response<Bytes>, Problem> {
     let traces = &visit.deps.traces;
     let share = visit.parameter("share").filter(|share| share.len() < 300);
-    if visit.session.is_none() {
+    let is_reader = visit.may(Permission::ViewRuns);
+    if !is_reader {
         // Asked before anything else of the trace is read.
         let card = traces.card(org.id, trace).await?.ok_or(Problem::NotFound)?;
         let is_shared = share.as_deref().is_some_and(|share| is_shared(visit, &card, share));
         let is_open = is_shared || audience(visit, org, &card).await?.is_public();
         if !is_open || view == TraceView::Compare {
-            return Err(Problem::NotFound);
+            // Somebody of the org learns what they lack, everybody else nothing.
+            return Err(match allows(&visit.standing, Permission::ViewRuns) {
+                Verdict::Refused(refusal) => refusal.into(),
+                Verdict::Allowed | Verdict::Hidden => Problem::NotFound,
+            });
         }
     }
     let snapshot = traces.open(org.id, trace, visit.now).await?.ok_or(Problem::NotFound)?;
@@ -104,16 +110,19 @@ async fn page(visit: &Visit<'_>, org: &Org, snapshot: &Snapshot, share: Option<S
     let scene = Scene { site, paths: &paths, now: settled(visit.now, is_live) };
     let audience = audience(visit, org, &snapshot.card).await?;
     let reader = Reader {
-        share: share.filter(|_| visit.session.is_none()),
+        share: share.filter(|_| !visit.may(Permission::ViewRuns)),
         span: visit.parameter("span").as_deref().and_then(document::span_id).map(|span| span.to_string()),
         audience: Audience::of(audience),
-        sharing: visit.form_token().map(|csrf| Sharing::new(&snapshot.card, audience, &paths, csrf)),
-        check: if visit.session.is_some() { check_of(visit, org, &snapshot.card).await? } else { None },
+        sharing: visit
+            .form_token()
+            .filter(|_| visit.may(Permission::ShareTraces) && visit.may(Permission::DeleteTraces))
+            .map(|csrf| Sharing::new(&snapshot.card, audience, &paths, csrf)),
+        check: if visit.may(Permission::ViewRuns) { check_of(visit, org, &snapshot.card).await? } else { None },
     };
     let tails = tails(visit, snapshot).await?;
     let page = TracePage::new(content(snapshot, state, &tails), reader, scene);
     let title = format!("{} {}", page.state.word, label(&page.command));
-    visit.show_page(org, title, Refresh::of(is_live), true, page.render()?)
+    visit.show_page(org, title, Refresh::of(is_live), true, page.render()?).await
 }
 
 /// What a page shows of a snapshot.
@@ -301,7 +310,7 @@ async fn comparison(visit: &Visit<'_>, org: &Org, head: &Arc<Snapshot>) -> Resul
         }
         None => ComparePage::alone(compared, why, problem.or_else(missing), scene),
     };
-    visit.show(org, format!("Compare {}", label(head.card.name())), Refresh::Never, page.render()?)
+    visit.show(org, format!("Compare {}", label(head.card.name())), Refresh::Never, page.render()?).await
 }
 
 /// The trace in what somebody pasted: its id, or the address of its page.

@@ -18,7 +18,6 @@ use crate::page::trace::filter::{Source, TraceFilter};
 use crate::page::trace::list::{Feed, TracesPage};
 use crate::page::trace::origin::source_of;
 use crate::page::trace::setup::SetupPage;
-use crate::respond;
 
 /// Traces on one page.
 const TRACES: u32 = 50;
@@ -30,18 +29,14 @@ const OFFERED: u32 = 100;
 const SEARCHES: usize = 3;
 
 /// How to send traces.
-pub(super) fn setup(visit: &Visit<'_>, org: Option<&Org>) -> Result<Response<Bytes>, Problem> {
+pub(super) async fn setup(visit: &Visit<'_>, org: Option<&Org>) -> Result<Response<Bytes>, Problem> {
     let site = &visit.deps.site;
     let traces_href = org.map(|org| site.paths(&org.name).traces());
     let page = SetupPage::new(site.public.as_str(), org.map(|org| org.name.as_str()), traces_href, false);
     let main = page.render()?;
     match org {
-        Some(org) => visit.show(org, page.title, Refresh::Never, main),
-        None => {
-            let csrf = visit.form_token();
-            let page = respond::Page { title: page.title, org: None, csrf, refresh: Refresh::Never, has_trace: false, flash: None, main };
-            Ok(respond::page(&page, false, visit.headers())?)
-        }
+        Some(org) => visit.show(org, page.title, Refresh::Never, main).await,
+        None => visit.show_plain(page.title, Refresh::Never, main),
     }
 }
 
@@ -64,7 +59,7 @@ pub(super) async fn list(visit: &Visit<'_>, org: &Org) -> Result<Response<Bytes>
         let mut page = SetupPage::new(site.public.as_str(), Some(org.name.as_str()), Some(paths.traces()), true);
         // The newest weeks are empty: what is older is one click away.
         page.older_href = found.next.map(|next| paths.filtered_traces(&filter.from(Some(next))));
-        return visit.show(org, format!("Traces of {}", org.name), Refresh::Idle, page.render()?);
+        return visit.show(org, format!("Traces of {}", org.name), Refresh::Idle, page.render()?).await;
     }
     let offered = visit.deps.store.repositories_of(org.id, &Page::first(OFFERED)).await?.items;
     let host = site.forge_host();
@@ -73,7 +68,7 @@ pub(super) async fn list(visit: &Visit<'_>, org: &Org) -> Result<Response<Bytes>
     let scene = Scene { site, paths: &paths, now: settled(visit.now, is_live) };
     let feed = Feed { cards: &found.cards, next: found.next.as_deref(), repositories: &repositories };
     let page = TracesPage::new(&feed, &filter, &problems, scene);
-    visit.show(org, format!("Traces of {}", org.name), Refresh::of(is_live), page.render()?)
+    visit.show(org, format!("Traces of {}", org.name), Refresh::of(is_live), page.render()?).await
 }
 
 struct Listed {

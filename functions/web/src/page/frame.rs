@@ -13,8 +13,8 @@ pub struct Frame<'a> {
     pub title: &'a str,
     /// Name and Checks page of the org, where there is one.
     pub org: Option<Org>,
-    /// The token for the sign-out form; none where nobody is signed in.
-    pub csrf: Option<&'a str>,
+    /// Who is signed in.
+    pub person: Option<Person>,
     /// Whether the script keeps the page fresh.
     pub refresh: Refresh,
     /// Whether the page has a place for the tree of a trace.
@@ -27,6 +27,28 @@ pub struct Frame<'a> {
     pub assets: &'static Assets,
 }
 
+/// Whoever is signed in, in the top bar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// What they are called.
+    pub name: String,
+    /// Up to two letters that stand for them.
+    pub initials: String,
+    /// Their tint.
+    pub tint: u8,
+    /// The token of their forms.
+    pub csrf: String,
+}
+
+impl Person {
+    /// Somebody by what they are called.
+    #[must_use]
+    pub fn new(name: &str, csrf: String) -> Self {
+        let (initials, tint) = (super::text::initials(name), super::text::tint(name));
+        Self { name: super::text::label(name), initials, tint, csrf }
+    }
+}
+
 /// The org in the top bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Org {
@@ -36,8 +58,38 @@ pub struct Org {
     pub checks_href: String,
     /// The list of its traces.
     pub traces_href: String,
+    /// Its settings.
+    pub settings_href: String,
+    /// Whether whoever looks sees its runs.
+    pub sees_runs: bool,
     /// Which of them this page belongs to.
     pub section: Section,
+    /// The orgs that can be switched to.
+    pub others: Vec<OrgLink>,
+    /// That it waits for its deletion.
+    pub ending: Option<Ending>,
+}
+
+/// An org in the menu of orgs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrgLink {
+    /// Its name.
+    pub name: String,
+    /// Where it begins.
+    pub href: String,
+    /// Whether this page is of it.
+    pub is_current: bool,
+}
+
+/// That an org waits for its deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// Who asked for it.
+    pub by: String,
+    /// The day on which it is final.
+    pub due: String,
+    /// Where it is taken back; none for those who may not.
+    pub undelete: Option<String>,
 }
 
 /// A part of an org's pages.
@@ -47,6 +99,8 @@ pub enum Section {
     Checks,
     /// Traces.
     Traces,
+    /// Settings.
+    Settings,
 }
 
 /// How often a page is asked for again.

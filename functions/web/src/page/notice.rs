@@ -1,4 +1,4 @@
-//! Pages that say one thing: errors, the sign-in, the list of orgs, the welcome of a fresh instance.
+//! Pages that say one thing: errors, the list of orgs, the welcome of a fresh instance.
 
 use askama::Template;
 
@@ -38,21 +38,41 @@ impl Notice {
             "No such trace",
             &[
                 "There is no trace here, or it is not public, or the link that you were given has expired or was taken back.",
-                "Do you belong to its organization? Open the sign-in link that `quillon up` printed, then come back.",
+                "Do you belong to its organization? Sign in, then come back.",
             ],
         )
+        .leading_to("/sign-in", "Sign in")
+    }
+
+    fn leading_to(mut self, href: &str, text: &str) -> Self {
+        self.link = Some((href.to_owned(), text.to_owned()));
+        self
     }
 
     /// 401: nobody is signed in.
     #[must_use]
-    pub fn sign_in() -> Self {
-        Self::new(
-            "Sign in",
-            &[
-                "Open the sign-in link that `quillon up` printed when it started. It holds a key, so treat it like a password.",
-                "Lost it? The key is in the file `operator-key` of the data directory, and `quillon up` prints the link again.",
-            ],
-        )
+    pub fn signed_out(sign_in: &str) -> Self {
+        let steps = ["Nobody is signed in here any more, so nothing was changed.", "Sign in, then try again."];
+        Self { link: Some((sign_in.to_owned(), "Sign in".to_owned())), ..Self::new("Sign in first", &steps) }
+    }
+
+    /// 403: they lack what it takes.
+    #[must_use]
+    pub fn forbidden(refusal: &str) -> Self {
+        let mut notice = Self::new("You may not do this here", &["Nothing was changed."]);
+        notice.steps.insert(0, step(&sentence(refusal)));
+        notice.link = Some(("/".to_owned(), "To your organizations".to_owned()));
+        notice
+    }
+
+    /// 403: the operator wants what only a person can.
+    #[must_use]
+    pub fn no_person() -> Self {
+        let steps = [
+            "You are signed in as the operator of this instance, who is no person: an account, a membership and a device belong to somebody.",
+            "Sign out, then sign in as yourself.",
+        ];
+        Self { link: Some(("/account".to_owned(), "To the sign-out".to_owned())), ..Self::new("This takes a person", &steps) }
     }
 
     /// 403: the sign-in link is not the right one.
@@ -65,6 +85,36 @@ impl Notice {
                 "Open the link that `quillon up` printed when it started.",
             ],
         )
+    }
+
+    /// 404: an invitation that cannot be accepted.
+    #[must_use]
+    pub fn no_invite() -> Self {
+        let steps = [
+            "It was accepted already, or taken back, or it has expired: an invitation lasts seven days and works once.",
+            "Ask whoever sent it for another one.",
+        ];
+        Self::new("This invitation does not work", &steps).leading_to("/", "To your organizations")
+    }
+
+    /// A device was approved.
+    #[must_use]
+    pub fn device_approved() -> Self {
+        let steps = [
+            "Go back to it: it goes on by itself in a few seconds.",
+            "You can sign it out again at any time, on the page of your account.",
+        ];
+        Self::new("The device is signed in", &steps).leading_to("/account", "Your account")
+    }
+
+    /// A device was denied.
+    #[must_use]
+    pub fn device_denied() -> Self {
+        let steps = [
+            "It was not signed in, and its code works no more.",
+            "Did you not start it? Then somebody else tried: tell whoever sent you the code no more than that.",
+        ];
+        Self::new("The device was turned away", &steps).leading_to("/", "To your organizations")
     }
 
     /// 403: a form that is not ours, or from an older session.
@@ -145,6 +195,16 @@ pub struct OrgsPage {
     pub orgs: Vec<(String, String)>,
     /// The next page.
     pub more_href: Option<String>,
+}
+
+/// A message that begins and ends as a sentence does.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let text = super::text::label(text);
+    let mut letters = text.chars();
+    let first: String = letters.next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default();
+    let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
 }
 
 impl From<Advice> for Notice {

@@ -25,9 +25,10 @@ use quillon_web::page::check::{CheckPage, Wanted, find};
 use quillon_web::page::checks::{ChecksPage, Feed};
 use quillon_web::page::commit::CommitPage;
 use quillon_web::page::filter::Filter;
-use quillon_web::page::frame::{Frame, Org, Refresh, Section};
+use quillon_web::page::frame::{Frame, Org, OrgLink, Person, Refresh, Section};
 use quillon_web::page::log::Log;
 use quillon_web::page::notice::{Notice, OrgsPage};
+use quillon_web::page::sign_in::{Provider, SignInPage};
 
 /// The whole page around a main part.
 fn framed(title: &str, main: &impl Template, refresh: Refresh) -> String {
@@ -37,9 +38,19 @@ fn framed(title: &str, main: &impl Template, refresh: Refresh) -> String {
 
 /// The whole page around a main part of a section.
 fn in_frame(title: &str, main: String, refresh: Refresh, section: Section, has_trace: bool) -> String {
-    let org =
-        Some(Org { name: "acme".to_owned(), checks_href: "/acme/checks".to_owned(), traces_href: "/acme/traces".to_owned(), section });
-    let frame = Frame { title, org, csrf: Some("csrf-token"), refresh, has_trace, flash: None, main: &main, assets: Assets::all() };
+    let link = |name: &str, is_current| OrgLink { name: name.to_owned(), href: format!("/?org={name}"), is_current };
+    let org = Some(Org {
+        name: "acme".to_owned(),
+        checks_href: "/acme/checks".to_owned(),
+        traces_href: "/acme/traces".to_owned(),
+        settings_href: "/acme/settings?tab=General".to_owned(),
+        sees_runs: true,
+        section,
+        others: vec![link("acme", true), link("globex", false)],
+        ending: None,
+    });
+    let person = Some(Person::new("Ada Lovelace", "csrf-token".to_owned()));
+    let frame = Frame { title, org, person, refresh, has_trace, flash: None, main: &main, assets: Assets::all() };
     frame.render().expect("renders")
 }
 
@@ -203,14 +214,12 @@ fn a_running_check_has_no_log_yet_and_can_be_cancelled() {
 
 #[test]
 fn notices_share_the_frame() {
-    for (name, notice) in
-        [("not-found", Notice::not_found()), ("sign-in", Notice::sign_in()), ("welcome", Notice::welcome("http://127.0.0.1:8800"))]
-    {
+    for (name, notice) in [("not-found", Notice::not_found()), ("welcome", Notice::welcome("http://127.0.0.1:8800"))] {
         let main = notice.render().expect("renders");
         let frame = Frame {
             title: &notice.title,
             org: None,
-            csrf: None,
+            person: None,
             refresh: Refresh::Never,
             has_trace: false,
             flash: None,
@@ -219,8 +228,21 @@ fn notices_share_the_frame() {
         };
         golden(name, &frame.render().expect("renders"));
     }
+    let providers = Provider::list("github,google").expect("providers");
+    let main = SignInPage::new(&providers, &"/acme/checks".parse().expect("a path")).render().expect("renders");
+    let frame = Frame {
+        title: "Sign in",
+        org: None,
+        person: None,
+        refresh: Refresh::Never,
+        has_trace: false,
+        flash: None,
+        main: &main,
+        assets: Assets::all(),
+    };
+    golden("sign-in", &frame.render().expect("renders"));
     let orgs = OrgsPage {
-        orgs: vec![("acme".to_owned(), "/acme/checks".to_owned()), ("globex".to_owned(), "/globex/checks".to_owned())],
+        orgs: vec![("acme".to_owned(), "/?org=acme".to_owned()), ("globex".to_owned(), "/?org=globex".to_owned())],
         more_href: None,
     };
     golden("orgs", &framed("Organizations", &orgs, Refresh::Never));
@@ -232,7 +254,7 @@ fn what_came_of_an_action_is_said_once_above_the_page() {
     let frame = Frame {
         title: "x",
         org: None,
-        csrf: None,
+        person: None,
         refresh: Refresh::Never,
         has_trace: false,
         flash: Some(Flash::Rerun(3)),

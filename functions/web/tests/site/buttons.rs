@@ -23,7 +23,7 @@ async fn a_failed_check_runs_again_once_however_often_the_button_is_pressed() {
     let attempts = world.attempts(&made.run).await;
     let lint: Vec<_> = attempts.iter().filter(|(name, _, _)| name == "api:lint").collect();
     assert_eq!(lint.iter().map(|(_, number, _)| *number).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!((lint[1].2.requested_by.as_deref(), lint[1].2.clean_slate), (Some("operator"), true));
+    assert_eq!((lint[1].2.requested_by.as_deref(), lint[1].2.clean_slate), (Some("the operator"), true));
     assert!(browser.get("/acme/checks?done=rerun-1").await.text.contains("1 check will run again."));
     let page = browser.get(&format!("/acme/checks/github.com/acme/api@{:040x}?check=api:lint", 1)).await.text;
     assert!(page.contains("Attempt 2") && page.contains("operator"));
@@ -67,7 +67,7 @@ async fn queued_checks_are_cancelled_one_by_one_or_all_at_once() {
     for (name, _, attempt) in world.attempts(&made.run).await {
         let by_operator = match &attempt.state {
             AttemptState::Finished { outcome: Outcome::Cancelled(cancel), .. } => {
-                cancel.reason == CancelReason::Requested { by: "operator".to_owned() }
+                cancel.reason == CancelReason::Requested { by: "the operator".to_owned() }
             }
             _ => false,
         };

@@ -13,13 +13,17 @@ use quillon_core::Sensitive;
 use quillon_core::attempt::{Attempt, AttemptState, Outcome};
 use quillon_core::id::{AttemptId, CommitSha, InstallationId, OrgId, RepositoryId, RunId};
 use quillon_core::lane::Lane;
+use quillon_core::member::Roles;
 use quillon_core::module::{Manifest, Module};
 use quillon_core::name::{ModulePath, Ref, Task};
 use quillon_core::org::{Org, Repository, RepositorySettings};
+use quillon_core::person::{Profile, ProviderId, User};
 use quillon_core::run::{CommitKey, CommitLabel, Run, RunEvent, RunKey, RunRef, RunState, Summary};
+use quillon_core::session::Holder;
 use quillon_runtime::{Clock, Settings};
 use quillon_secrets::InstanceKey;
 use quillon_store::{HeadChange, RunChange};
+use quillon_tenancy::Deed;
 use quillon_web::{Deps, handle};
 
 const SESSION_KEY: &str = "the key of this test's instance";
@@ -54,6 +58,7 @@ impl World {
         let start = Timestamp::from_second(1_800_000_000).expect("a time");
         let parameters = Parameters::new()
             .with("PublicUrl", public_url)
+            .with("SignInProviders", "github,google,oidc=Acme login")
             .with("GithubApiUrl", "https://api.github.com")
             .with("GithubUrl", "https://github.com")
             .with("GithubAppId", "1")
@@ -107,6 +112,43 @@ impl World {
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
         let cookie = answer.header("set-cookie").split(';').next().expect("a cookie").to_owned();
         Browser { world: self, cookie }
+    }
+
+    /// A person as GitHub knows them, who has signed in.
+    pub(crate) async fn person(&self, subject: u64, login: &str) -> User {
+        self.named(subject, login, &login.to_uppercase()).await
+    }
+
+    /// A person with a name of their own choice.
+    pub(crate) async fn named(&self, subject: u64, login: &str, name: &str) -> User {
+        let profile = Profile {
+            provider: ProviderId::github(),
+            subject: subject.to_string(),
+            login: login.to_owned(),
+            name: name.to_owned(),
+            email: Some(format!("{login}@example.com")),
+            avatar_url: None,
+        };
+        self.deps.tenancy.sign_in(&profile, self.now()).await.expect("a person")
+    }
+
+    /// The browser of a person who is signed in.
+    pub(crate) async fn browser_of(&self, user: &User) -> Browser<'_> {
+        let client = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        let from = Some("203.0.113.9".to_owned());
+        let begun = self.deps.tenancy.begin_session(Holder::Person(user.id), client, from, self.now()).await;
+        let (_, secret) = begun.expect("a session");
+        Browser { world: self, cookie: format!("quillon_session={}", secret.expose()) }
+    }
+
+    /// Puts somebody into an org.
+    pub(crate) async fn join(&self, org: &Org, user: &User, roles: Roles) {
+        self.deps.tenancy.add_member(org.id, user.id, roles, &self.deed()).await.expect("a member");
+    }
+
+    /// What the operator does at the machine.
+    pub(crate) fn deed(&self) -> Deed<'static> {
+        Deed { who: "the operator", from: None, now: self.now() }
     }
 
     pub(crate) async fn org(&self, number: u64, name: &str) -> Org {
@@ -244,9 +286,9 @@ impl Browser<'_> {
         html[start..start + 64].to_owned()
     }
 
-    /// Presses a button of the Checks page.
+    /// Presses a button of a page.
     pub(crate) async fn press(&self, path: &str, fields: &str) -> Answer {
-        let body = format!("csrf={}&{fields}", self.token("/acme/checks").await);
+        let body = format!("csrf={}&{fields}", self.token("/account").await);
         let headers = [("cookie", self.cookie.as_str()), ("sec-fetch-site", "same-origin"), ("origin", "http://127.0.0.1:8800")];
         self.world.send(Method::POST, path, &headers, &body).await
     }

@@ -81,7 +81,8 @@ fn is_loopback(url: &str) -> bool {
     })
 }
 
-fn snippets(url: &str, org: &str) -> Vec<Snippet> {
+/// Ready-made snippets for each place.
+pub(crate) fn snippets(url: &str, org: &str) -> Vec<Snippet> {
     let snippet = |id, name, file, steps: &[&str], code: String| Snippet {
         id,
         name,

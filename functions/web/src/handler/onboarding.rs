@@ -1,0 +1,99 @@
+//! From nothing to the first trace: a new org, its plan, others in it, a token, its repositories.
+
+use askama::Template;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use quillon_core::access::Permission;
+use quillon_core::org::{Org, OrgName, Scope};
+use quillon_core::person::ProviderId;
+use quillon_core::plan::Billing;
+use quillon_tenancy::Viewer;
+
+use super::form::Form;
+use super::{Problem, Visit};
+use crate::link::settings::{MembersAction, SettingsAction, Step, Tab};
+use crate::page::frame::Refresh;
+use crate::page::notice::sentence;
+use crate::page::onboarding::{GithubStep, NewOrgPage, PlanStep, Progress, TeamStep, TokenMade, TokenStep, why_no_name};
+use crate::page::settings::members::open_invites;
+use crate::page::time::settled;
+use crate::respond;
+
+/// What the first token is called.
+const FIRST_TOKEN: &str = "ci";
+
+/// Asks for the name of a new org, or makes it.
+pub(super) async fn new_org(visit: &Visit<'_>) -> Result<Response<Bytes>, Problem> {
+    if !visit.is_form() {
+        let main = new_org_page(visit, String::new(), None).await?.render()?;
+        return visit.show_plain("New organization".to_owned(), Refresh::Never, main);
+    }
+    let form = Form::read(visit)?;
+    let (status, problem) = match make(visit, form.text("name")).await {
+        Ok(org) => {
+            let first = if visit.deps.billing == Billing::On { Step::Plan } else { Step::Team };
+            return Ok(respond::see_other(&visit.deps.site.paths(&org.name).welcome(first), None));
+        }
+        Err(Problem::Refused(text)) => (StatusCode::CONFLICT, text),
+        Err(Problem::Invalid(text)) => (StatusCode::BAD_REQUEST, text),
+        Err(problem) => return Err(problem),
+    };
+    let page = new_org_page(visit, form.kept("name"), Some(sentence(&problem))).await?;
+    Ok(respond::once(status, &visit.page("New organization".to_owned(), page.render()?))?)
+}
+
+async fn make(visit: &Visit<'_>, name: &str) -> Result<Org, Problem> {
+    let name: OrgName = name.parse().map_err(|_| Problem::Invalid(why_no_name(name)))?;
+    let (tenancy, deed) = (&visit.deps.tenancy, visit.deed());
+    match visit.viewer().ok_or(Problem::SignedOut)? {
+        Viewer::Person(user) => Ok(tenancy.create_org(user, name, &deed).await?),
+        Viewer::Operator => Ok(tenancy.found_org(name, &deed).await?),
+    }
+}
+
+async fn new_org_page(visit: &Visit<'_>, name: String, problem: Option<String>) -> Result<NewOrgPage, Problem> {
+    let is_first = match visit.viewer() {
+        Some(Viewer::Person(user)) => visit.deps.tenancy.memberships(user.id).await?.is_empty(),
+        Some(Viewer::Operator) | None => false,
+    };
+    let site = visit.deps.site.public.as_str().trim_end_matches('/').to_owned();
+    Ok(NewOrgPage { name, problem, is_first, site, csrf: visit.form_token().unwrap_or_default() })
+}
+
+/// Shows a step after the org was made, or makes the first token.
+pub(super) async fn welcome(visit: &Visit<'_>, org: &Org, step: Step) -> Result<Response<Bytes>, Problem> {
+    let deps = visit.deps;
+    let paths = deps.site.paths(&org.name);
+    let progress = Progress::new(&paths, step, deps.billing);
+    let csrf = visit.form_token().unwrap_or_default();
+    let title = format!("Set up {}", org.name);
+    let main = match step {
+        Step::Plan => PlanStep::new(org, progress, csrf).render()?,
+        Step::Team => {
+            let invites = deps.tenancy.invites(org.id, visit.now).await?;
+            let action = paths.settings_action(SettingsAction::Members(MembersAction::Invite));
+            let invites = open_invites(&invites, settled(visit.now, false));
+            TeamStep { progress, csrf, action, invites }.render()?
+        }
+        Step::Token if visit.is_form() => {
+            Form::read(visit)?;
+            let made = deps.tenancy.create_token(org.id, FIRST_TOKEN, &[Scope::TelemetryWrite], None, &visit.deed()).await?;
+            let page = TokenMade::new(made.1.expose(), deps.site.public.as_str(), org, progress);
+            let page = respond::Page { org: visit.org_in_frame(org).await?, ..visit.page(title, page.render()?) };
+            return Ok(respond::once(StatusCode::OK, &page)?);
+        }
+        Step::Token => {
+            let known = deps.tenancy.tokens(org.id).await?.len();
+            TokenStep { progress, csrf, action: paths.welcome(Step::Token), known, tokens_href: paths.settings(Tab::Tokens) }.render()?
+        }
+        Step::Github => {
+            let provider = deps.providers.iter().find(|provider| provider.id == ProviderId::github());
+            let next = paths.settings(Tab::Sources);
+            let connect = provider.map(|github| github.href(&[("purpose", "sources"), ("org", org.name.as_str()), ("next", &next)]));
+            let sees_runs = visit.may(Permission::ViewRuns);
+            let done_href = if sees_runs { paths.checks() } else { paths.settings(Tab::General) };
+            GithubStep { progress, connect, done_href }.render()?
+        }
+    };
+    visit.show(org, title, Refresh::Never, main).await
+}

@@ -1,0 +1,124 @@
+//! Making an org, its first steps, its name, its end.
+#![expect(clippy::expect_used, reason = "a table that does not answer fails its test")]
+
+use http::StatusCode;
+use quillon_core::member::Roles;
+use quillon_core::org::Scope;
+use quillon_store::Page;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_person_without_orgs_makes_one_and_is_led_to_the_first_token() {
+    let world = World::new().await;
+    world.org(9, "globex").await;
+    let browser = world.browser_of(&world.person(1, "ann").await).await;
+    assert_eq!(browser.get("/").await.header("location"), "/orgs/new");
+    assert!(browser.get("/orgs/new").await.text.contains("Make your first organization"));
+    for (name, status, problem) in [
+        ("", StatusCode::BAD_REQUEST, "Give it a name."),
+        ("a b", StatusCode::BAD_REQUEST, "letters of a to z, digits and dashes"),
+        ("<script>", StatusCode::BAD_REQUEST, "letters of a to z, digits and dashes"),
+        ("Settings", StatusCode::BAD_REQUEST, "means something else"),
+        ("GlobEx", StatusCode::CONFLICT, "is taken"),
+    ] {
+        let answer = browser.press("/orgs/new", &format!("name={}", name.replace(' ', "+").replace('<', "%3C"))).await;
+        assert_eq!(answer.status, status, "{name}");
+        assert!(answer.text.contains(problem) && !answer.text.contains("<script>\""), "{name}: {}", answer.text);
+        let kept = name.replace('<', "&#60;").replace('>', "&#62;");
+        assert!(answer.text.contains(&format!("value=\"{kept}\"")), "{name} is not kept");
+    }
+    let made = browser.press("/orgs/new", "name=+Acme+").await;
+    assert_eq!((made.status, made.header("location")), (StatusCode::SEE_OTHER, "/Acme/welcome/team"));
+    // A second click is the same wish.
+    assert_eq!(browser.press("/orgs/new", "name=Acme").await.header("location"), "/Acme/welcome/team");
+    assert_eq!(browser.get("/").await.header("location"), "/Acme/checks");
+
+    let team = browser.get("/Acme/welcome/team").await.text;
+    assert!(team.contains("action=\"/Acme/settings/invite\"") && team.contains("href=\"/Acme/welcome/token\""));
+    let invited = browser.press("/Acme/settings/invite", "invitee=ben&role=member&from=welcome").await.text;
+    assert!(invited.contains("/invite/") && invited.contains("href=\"/Acme/welcome/team\""));
+    assert!(browser.get("/Acme/welcome/token").await.text.contains("Make a token"));
+    let org = world.deps.store.org_by_name(&"acme".parse().expect("a name")).await.expect("a table").expect("an org");
+    assert_eq!(world.deps.tenancy.tokens(org.id).await.expect("a table").len(), 0, "looking at the page makes none");
+    let shown = browser.press("/Acme/welcome/token", "").await;
+    assert_eq!((shown.status, shown.header("cache-control")), (StatusCode::OK, "no-store"));
+    let text = shown.text.split("id=\"secret\">").nth(1).and_then(|rest| rest.split('<').next()).expect("a token").to_owned();
+    assert!(text.starts_with("dag_Acme_") && shown.text.contains(".github/workflows") && shown.text.contains("/Acme/welcome/github"));
+    let tokens = world.deps.tenancy.tokens(org.id).await.expect("a table");
+    assert_eq!((tokens.len(), tokens[0].scopes.as_slice()), (1, [Scope::TelemetryWrite].as_slice()));
+    assert!(!browser.get("/Acme/welcome/token").await.text.contains(&text), "it is shown once");
+    assert!(browser.get("/Acme/welcome/github").await.text.contains("/auth/github?purpose=sources&#38;org=Acme&#38;next="));
+}
+
+#[tokio::test]
+async fn an_org_is_renamed_and_its_limit_changed_by_an_admin() {
+    let world = World::new().await;
+    let (acme, _) = (world.org(1, "acme").await, world.org(2, "globex").await);
+    let ann = world.person(1, "ann").await;
+    world.join(&acme, &ann, Roles::ADMIN).await;
+    let browser = world.browser_of(&ann).await;
+    assert_eq!(browser.get("/").await.header("location"), "/acme/settings?tab=General", "an admin who sees no runs begins here");
+    let refused = browser.press("/acme/settings/rename", "name=globex").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.text.contains("role=\"alert\"") && refused.text.contains("is taken") && refused.text.contains("value=\"globex\""));
+    assert_eq!(browser.press("/acme/settings/rename", "name=a%2Fb").await.status, StatusCode::BAD_REQUEST);
+    let renamed = browser.press("/acme/settings/rename", "name=acme-corp").await;
+    assert_eq!(renamed.header("location"), "/acme-corp/settings?tab=General&done=org-renamed");
+    assert_eq!(browser.get("/acme/settings").await.status, StatusCode::NOT_FOUND);
+
+    for wanted in ["", "0", "-1", "1e3", "99999999", "999999999999"] {
+        let answer = browser.press("/acme-corp/settings/concurrency", &format!("concurrency={wanted}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wanted}");
+    }
+    assert_eq!(browser.press("/acme-corp/settings/concurrency", "concurrency=7").await.status, StatusCode::SEE_OTHER);
+    assert!(browser.get("/acme-corp/settings").await.text.contains("value=\"7\""));
+}
+
+#[tokio::test]
+async fn an_org_is_deleted_by_its_name_and_can_be_had_back() {
+    let world = World::new().await;
+    let acme = world.org(1, "acme").await;
+    let (ann, ben) = (world.person(1, "ann").await, world.person(2, "ben").await);
+    world.join(&acme, &ann, Roles::BOTH).await;
+    world.join(&acme, &ben, Roles::MEMBER).await;
+    let (browser, member) = (world.browser_of(&ann).await, world.browser_of(&ben).await);
+    for fields in ["", "confirm=", "confirm=ACME", "confirm=globex"] {
+        let answer = browser.press("/acme/settings/delete", fields).await;
+        assert!(answer.status == StatusCode::BAD_REQUEST && answer.text.contains("type its name"), "{fields}");
+    }
+    assert!(!browser.get("/acme/checks").await.text.contains("will be deleted"));
+    assert_eq!(
+        browser.press("/acme/settings/delete", "confirm=acme").await.header("location"),
+        "/acme/settings?tab=General&done=org-deleted"
+    );
+    for path in ["/acme/checks", "/acme/traces", "/acme/settings", "/acme/settings?tab=Members"] {
+        let (page, seen) = (browser.get(path).await.text, member.get(path).await.text);
+        assert!(page.contains("will be deleted on 29 Jan 2027") && page.contains("action=\"/acme/settings/undelete\""), "{path}");
+        assert!(seen.contains("will be deleted on") && !seen.contains("/acme/settings/undelete"), "{path}");
+    }
+    // Nothing new in the meantime.
+    assert_eq!(browser.press("/acme/settings/rename", "name=other").await.status, StatusCode::CONFLICT);
+    assert_eq!(browser.press("/acme/settings/undelete", "").await.header("location"), "/acme/settings?tab=General&done=org-kept");
+    assert!(!browser.get("/acme/checks").await.text.contains("will be deleted"));
+}
+
+#[tokio::test]
+async fn the_switcher_shows_ones_own_orgs_and_no_others() {
+    let world = World::new().await;
+    let (acme, globex) = (world.org(1, "acme").await, world.org(2, "globex").await);
+    world.org(3, "initech").await;
+    let ann = world.person(1, "ann").await;
+    world.join(&acme, &ann, Roles::BOTH).await;
+    world.join(&globex, &ann, Roles::ADMIN).await;
+    let browser = world.browser_of(&ann).await;
+    let page = browser.get("/acme/checks").await.text;
+    assert!(page.contains("href=\"/?org=acme\" aria-current") && page.contains("href=\"/?org=globex\"") && !page.contains("initech"));
+    let list = browser.get("/").await.text;
+    assert!(list.contains("/?org=globex") && !list.contains("initech"));
+    assert_eq!(browser.get("/?org=initech").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(browser.get("/?org=globex").await.header("location"), "/globex/settings?tab=General");
+    let settings = browser.get("/globex/settings").await.text;
+    assert!(!settings.contains("/globex/checks") && settings.contains("?tab=Audit"));
+    assert!(world.deps.store.orgs(&Page::first(10)).await.expect("a table").items.len() == 3);
+}

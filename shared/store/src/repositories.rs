@@ -6,7 +6,7 @@
 
 use quillon_core::id::{InstallationId, OrgId, RepositoryId};
 use quillon_core::name::RepositoryName;
-use quillon_core::org::{Repository, RepositorySettings};
+use quillon_core::org::{Repository, RepositorySettings, TraceAccess};
 
 use crate::item::{Item, Kind, Place, decode};
 use crate::keys::Key;
@@ -97,14 +97,18 @@ impl Store {
     }
 
     /// Takes a repository that an installation reaches out of every list, and out of service. Whoever has it next has its
-    /// settings, but for what was chosen of the installation's repositories.
+    /// settings, but for what was chosen of the installation's repositories, and for what would make traces public.
     ///
     /// # Errors
     /// Transient, refused, corrupt or unstorable.
     pub async fn unlist_repository(&self, repository: RepositoryId, installation: InstallationId) -> Result<Written> {
         let unlisted = |stored: Option<Repository>| {
             let stored = stored.filter(|stored| stored.installation == installation)?;
-            let settings = RepositorySettings { autocheck: true, ..stored.settings.clone() };
+            let traces = match stored.settings.traces {
+                TraceAccess::Private => TraceAccess::Private,
+                TraceAccess::Automatic | TraceAccess::Public => TraceAccess::Automatic,
+            };
+            let settings = RepositorySettings { autocheck: true, traces, ..stored.settings.clone() };
             Some((Repository { is_enabled: false, settings, ..stored }, Place::nowhere()))
         };
         self.access.rewrite("take a repository out of its org", &self.tables.orgs, Kind::Repository, &key(repository), unlisted).await

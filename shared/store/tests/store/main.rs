@@ -27,6 +27,8 @@ mod people;
 #[cfg(test)]
 mod purge;
 #[cfg(test)]
+mod repositories;
+#[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod seals;

@@ -131,6 +131,11 @@ impl Forge {
         self.inner.app.id
     }
 
+    /// The App's name in addresses.
+    pub fn app_slug(&self) -> &str {
+        &self.inner.app.slug
+    }
+
     /// The App's private key, PEM; it is a secret.
     pub fn app_private_key_pem(&self) -> &str {
         &self.inner.key.private_pem

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::Body;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _};
+use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What somebody is told who sends too much.
@@ -38,17 +40,26 @@ pub(super) enum Refused {
     Broken,
 }
 
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        match self {
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE).into_response(),
-            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the request did not come whole within a minute").into_response(),
-            Self::Busy => {
-                let retry = [(header::RETRY_AFTER, header::HeaderValue::from(BUSY_S))];
-                (StatusCode::TOO_MANY_REQUESTS, retry, "too many large requests at the moment: send it again").into_response()
-            }
-            Self::Broken => (StatusCode::BAD_REQUEST, "the request is not whole").into_response(),
+impl Refused {
+    /// The answer, in the form that the client asked for.
+    pub(super) fn answer(self, accept: Option<&HeaderValue>) -> Response {
+        let (status, code, message) = match self {
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", TOO_LARGE),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too_slow", "the request did not come whole within a minute"),
+            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy", "too many large requests at the moment: send it again"),
+            Self::Broken => (StatusCode::BAD_REQUEST, "broken_off", "the request is not whole"),
+        };
+        let wants_json = accept.and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("json"));
+        let mut response = if wants_json {
+            // As the functions put it.
+            (status, Json(json!({ "error": { "code": code, "message": message } }))).into_response()
+        } else {
+            (status, message).into_response()
+        };
+        if self == Self::Busy {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(BUSY_S));
         }
+        response
     }
 }
 
@@ -139,6 +150,17 @@ mod tests {
         let refused = collect(pieces(usize::MAX, &read), 3 * 1024, &room).now_or_never().expect("no wait");
         assert_eq!(refused.err(), Some(Refused::TooLarge));
         assert!(read.get() * 1024 <= MAX_SPILLED + 8 * 1024, "{}", read.get());
+    }
+
+    #[test]
+    fn whoever_reads_json_is_refused_in_json() {
+        for (refused, status) in [(Refused::TooLarge, 413), (Refused::TooSlow, 408), (Refused::Busy, 429), (Refused::Broken, 400)] {
+            let answer = refused.answer(Some(&HeaderValue::from_static("application/json, text/event-stream")));
+            assert!(answer.status() == status && answer.headers()[header::CONTENT_TYPE] == "application/json", "{answer:?}");
+            assert_eq!(answer.headers().contains_key(header::RETRY_AFTER), refused == Refused::Busy);
+            let answer = refused.answer(Some(&HeaderValue::from_static("text/html,*/*")));
+            assert!(answer.status() == status && answer.headers()[header::CONTENT_TYPE] == "text/plain; charset=utf-8", "{answer:?}");
+        }
     }
 
     #[test]

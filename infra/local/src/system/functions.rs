@@ -26,6 +26,10 @@ pub struct Functions {
     pub sealer: quillon_sealer::Deps,
     /// GraphQL, agents, operators.
     pub api: quillon_api::Deps,
+    /// Signs in browsers, devices and CI jobs.
+    pub auth: quillon_auth::Deps,
+    /// Plans, and what is paid for them.
+    pub payments: quillon_payments::Deps,
     /// Pages.
     pub web: quillon_web::Deps,
 }
@@ -48,6 +52,8 @@ impl Functions {
             ingest: accepted("Ingest", quillon_ingest::Deps::new(&settings("Ingest"), &sdk("Ingest"), clock.clone()))?,
             sealer: accepted("Sealer", quillon_sealer::Deps::new(&settings("Sealer"), &sdk("Sealer"), clock.clone()))?,
             api: accepted("Api", quillon_api::Deps::new(&settings("Api"), &sdk("Api"), clock.clone()))?,
+            payments: accepted("Payments", quillon_payments::Deps::new(&settings("Payments"), &sdk("Payments"), clock.clone()))?,
+            auth: accepted("Auth", quillon_auth::Deps::new(&settings("Auth"), &sdk("Auth"), clock.clone()))?,
             web: accepted("Web", quillon_web::Deps::new(&settings("Web"), &sdk("Web"), clock.clone()))?,
         })
     }
@@ -59,6 +65,8 @@ impl Functions {
             "Webhook" => Box::pin(quillon_webhook::handle(&self.webhook, request)).await.map(Body::from),
             "Ingest" => Box::pin(quillon_ingest::handle(&self.ingest, request)).await.map(Body::from),
             "Api" => Box::pin(quillon_api::handle(&self.api, request)).await,
+            "Payments" => Box::pin(quillon_payments::handle(&self.payments, request)).await.map(Body::from),
+            "Auth" => Box::pin(quillon_auth::handle(&self.auth, request)).await.map(Body::from),
             "Web" => Box::pin(quillon_web::handle(&self.web, request)).await.map(Body::from),
             other => {
                 let why = format!("the function `{other}` serves no HTTP in this build");

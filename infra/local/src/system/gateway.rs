@@ -5,12 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -21,37 +22,66 @@ use quillon_forge::{AccountKind, Forge, ForgeError, Selection};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use url::Url;
+use url::{Host, Url};
 
-use super::{System, bodies, stopped};
+use super::{System, bodies, people, stopped};
 use crate::engine::server::{AccessKey, router as engines};
+
+/// Where a request says which addresses it came through.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The origins that a browser may come from, and the hosts that it may have asked for.
 #[derive(Debug, Clone)]
-pub struct Origins(BTreeSet<String>);
+pub struct Origins {
+    hosts: BTreeSet<String>,
+    /// Whether the public address is served by a proxy on this machine.
+    is_proxied: bool,
+}
 
 impl Origins {
     /// The public address, and the loopback names where the listener is on loopback.
     #[must_use]
-    pub fn new(public_url: &Url, listen: std::net::SocketAddr) -> Self {
+    pub fn new(public_url: &Url, listen: SocketAddr) -> Self {
         let mut hosts = BTreeSet::new();
         hosts.insert(authority(public_url));
         if listen.ip().is_loopback() {
             hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{}", listen.port())));
         }
-        Self(hosts)
+        Self { hosts, is_proxied: listen.ip().is_loopback() && !is_loopback(public_url) }
     }
 
     /// Whether a `Host` header is ours.
     #[must_use]
     pub fn has_host(&self, host: &str) -> bool {
-        self.0.contains(&host.to_ascii_lowercase())
+        self.hosts.contains(&host.to_ascii_lowercase())
     }
 
     /// Whether an `Origin` header is ours; `null` never is.
     #[must_use]
     pub fn has_origin(&self, origin: &str) -> bool {
-        Url::parse(origin).is_ok_and(|origin| self.0.contains(&authority(&origin)))
+        Url::parse(origin).is_ok_and(|origin| self.hosts.contains(&authority(&origin)))
+    }
+
+    /// Adds whom the listener sees to the addresses that a request says it came through, as API Gateway does: only the last
+    /// one is believed. A proxy of this machine has added its own client, and itself would say nothing.
+    fn note_source(&self, peer: IpAddr, headers: &mut HeaderMap) {
+        if self.is_proxied && peer.is_loopback() && headers.contains_key(FORWARDED_FOR) {
+            return;
+        }
+        let given = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+        let all = given.map(str::to_owned).chain([peer.to_canonical().to_string()]).collect::<Vec<_>>().join(", ");
+        if let Ok(value) = HeaderValue::from_str(&all) {
+            headers.insert(FORWARDED_FOR, value);
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -82,14 +112,15 @@ impl Gateway {
     /// # Errors
     /// When the listener fails.
     pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) -> std::io::Result<()> {
-        axum::serve(listener, self.router(stop.clone())).with_graceful_shutdown(stopped(stop)).await
+        let service = self.router(stop.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(stopped(stop)).await
     }
 
     fn router(self, stop: watch::Receiver<bool>) -> Router {
         let mut router = Router::new()
             .nest_service("/control/v1/aws", engines(self.system.cloud().engines().clone(), self.control.clone()))
             .fallback(invoke)
-            .with_state((Arc::clone(&self.system), stop));
+            .with_state(Behind { system: Arc::clone(&self.system), origins: self.origins.clone(), stop });
         if let Some(forge) = &self.forge {
             let control = Router::new().route("/control/v1/repositories", post(adopt)).with_state((forge.clone(), self.control));
             router = router.nest_service("/forge", forge.router()).merge(control);
@@ -145,19 +176,30 @@ async fn make_repository(forge: &Forge, name: &RepositoryName) -> Result<(), For
         Some(account) => account,
         None => forge.create_account(name.owner(), AccountKind::Organization)?,
     };
+    people::join(forge, &account)?;
     if !forge.installations().iter().any(|installation| installation.account == account.id) {
         forge.install(account.id, Selection::All)?;
     }
     forge.create_repository(account.id, name.name(), true).await.map(drop)
 }
 
-type Invoked = (Arc<System>, watch::Receiver<bool>);
+#[derive(Clone)]
+struct Behind {
+    system: Arc<System>,
+    origins: Origins,
+    stop: watch::Receiver<bool>,
+}
 
-async fn invoke(State((system, stop)): State<Invoked>, request: Request<Body>) -> Result<Response, Infallible> {
-    let (parts, body) = request.into_parts();
+async fn invoke(
+    State(Behind { system, origins, stop }): State<Behind>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request<Body>,
+) -> Result<Response, Infallible> {
+    let (mut parts, body) = request.into_parts();
+    origins.note_source(peer.ip(), &mut parts.headers);
     let (body, _room) = match bodies::take(body).await {
         Ok(taken) => taken,
-        Err(refused) => return Ok(refused.into_response()),
+        Err(refused) => return Ok(refused.answer(parts.headers.get(header::ACCEPT))),
     };
     let answer = system.http_streamed(axum::http::Request::from_parts(parts, body)).await;
     Ok(answer.map(|body| match body {
@@ -183,6 +225,26 @@ mod tests {
         let public = origins("https://ci.example.com", "0.0.0.0:8800");
         assert!(public.has_host("ci.example.com") && public.has_host("CI.example.com"));
         assert!(!public.has_host("localhost:8800"));
+    }
+
+    #[test]
+    fn only_the_address_that_was_seen_is_believed() {
+        let local = origins("http://127.0.0.1:8800", "127.0.0.1:8800");
+        let open = origins("https://ci.example.com", "0.0.0.0:8800");
+        let proxied = origins("https://ci.example.com", "127.0.0.1:8800");
+        for (origins, peer, given, believed) in [
+            (&local, "127.0.0.1", None, "127.0.0.1"),
+            (&local, "127.0.0.1", Some("6.6.6.6"), "127.0.0.1"),
+            (&open, "203.0.113.7", Some("6.6.6.6"), "203.0.113.7"),
+            (&open, "::ffff:203.0.113.7", None, "203.0.113.7"),
+            (&proxied, "127.0.0.1", Some("6.6.6.6, 203.0.113.7"), "203.0.113.7"),
+            (&proxied, "127.0.0.1", None, "127.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(given.map(|given| (header::HeaderName::from_static(FORWARDED_FOR), HeaderValue::from_static(given))));
+            origins.note_source(peer.parse().expect("an address"), &mut headers);
+            assert_eq!(quillon_runtime::guard::source_address(&headers).as_deref(), Some(believed), "{peer} {given:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod bodies;
 mod functions;
 mod gateway;
+pub(crate) mod people;
 
 use std::sync::Arc;
 

@@ -30,8 +30,8 @@ fn refused(resources: &str, words: &[&str]) {
 fn the_bundled_template_wires_every_function() {
     let template = bundled();
     let crates: Vec<_> = template.functions.iter().map(|function| function.crate_name.as_str()).collect();
-    let expected =
-        ["webhook", "scheduler", "dispatcher", "reporter", "ingest", "sealer", "api", "web"].map(|name| format!("quillon-{name}"));
+    let expected = ["webhook", "scheduler", "dispatcher", "reporter", "ingest", "sealer", "api", "auth", "web", "payments"]
+        .map(|name| format!("quillon-{name}"));
     assert_eq!(crates, expected);
     let scheduler = template.function("Scheduler").unwrap();
     assert_eq!(scheduler.environment["QUILLON_PUBLIC_URL"], "http://127.0.0.1:8800");

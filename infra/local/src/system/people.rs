@@ -1,0 +1,32 @@
+//! The made-up people of the embedded forge: somebody to sign in as, where there is no GitHub.
+
+use quillon_forge::{Account, AccountKind, Email, Forge, ForgeError, Membership, Profile};
+
+/// Login, name, and what they are in every organization that is made on this machine.
+const PEOPLE: [(&str, &str, Membership); 2] = [("ann", "Ann Example", Membership::Admin), ("ben", "Ben Example", Membership::Member)];
+
+/// Lets `ann` own an organization and `ben` be a member of it; both are made where they are missing.
+///
+/// # Errors
+/// When the forge cannot keep them.
+pub(crate) fn join(forge: &Forge, organization: &Account) -> Result<(), ForgeError> {
+    if organization.kind != AccountKind::Organization {
+        return Ok(());
+    }
+    for (login, name, membership) in PEOPLE {
+        let person = match forge.account(login) {
+            Some(person) => person,
+            None => {
+                let person = forge.create_account(login, AccountKind::User)?;
+                let emails = vec![Email::verified(&format!("{login}@acme.example"))];
+                forge.set_profile(person.id, Profile { name: Some(name.to_owned()), emails })?;
+                person
+            }
+        };
+        // Somebody may have pushed to an organization of that name.
+        if person.kind == AccountKind::User {
+            forge.set_membership(organization.id, person.id, Some(membership))?;
+        }
+    }
+    Ok(())
+}

@@ -1,4 +1,8 @@
-//! `quillon admin`: tokens, agents and settings of a running `up`.
+//! `quillon admin`: orgs, people, tokens, agents and settings of a running `up`.
+
+mod installation;
+mod member;
+mod org;
 
 use std::process::ExitCode;
 
@@ -24,9 +28,15 @@ pub(crate) enum Command {
     /// How a repository wants to be treated.
     #[command(subcommand)]
     Repository(Repository),
-    /// Limits of an org, and who may read its traces.
+    /// Orgs: made, renamed, limited, deleted.
     #[command(subcommand)]
-    Org(Org),
+    Org(org::Command),
+    /// Who is in an org.
+    #[command(subcommand)]
+    Member(member::Command),
+    /// Where the GitHub App is installed.
+    #[command(subcommand)]
+    Installation(installation::Command),
     /// Print a new link that signs a browser in as the operator.
     SignIn {
         #[command(flatten)]
@@ -120,41 +130,14 @@ pub(crate) enum Repository {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Org {
-    /// Set how many checks of an org run at once.
-    Concurrency {
-        /// Name of the org.
-        org: OrgName,
-        /// The limit.
-        limit: u32,
-        #[command(flatten)]
-        data: DataDirectory,
-    },
-    /// Say whether traces of CI runs of an org's public repositories are public.
-    PublicTraces {
-        /// Name of the org.
-        org: OrgName,
-        /// `true` or `false`.
-        #[arg(action = clap::ArgAction::Set)]
-        allowed: bool,
-        #[command(flatten)]
-        data: DataDirectory,
-    },
-}
-
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Token(command) => token(command).await?,
         Command::Agent(command) => agent(command).await?,
         Command::Repository(command) => repository(command).await?,
-        Command::Org(command) => {
-            let (org, change, data) = match command {
-                Org::Concurrency { org, limit, data } => (org, json!({ "concurrency": limit }), data),
-                Org::PublicTraces { org, allowed, data } => (org, json!({ "public_traces": allowed }), data),
-            };
-            print(&client(&data)?.operator(Method::PUT, &format!("orgs/{org}"), Some(&change)).await?)?;
-        }
+        Command::Org(command) => org::run(command).await?,
+        Command::Member(command) => member::run(command).await?,
+        Command::Installation(command) => installation::run(command).await?,
         Command::SignIn { data } => {
             let contact = Data::contact(&data.data)?;
             say(&format!("{}operator/sign-in?key={}", contact.url, contact.operator_key));
@@ -217,6 +200,25 @@ async fn repository(command: Repository) -> anyhow::Result<()> {
 
 fn client(data: &DataDirectory) -> anyhow::Result<Client> {
     Client::new(Data::contact(&data.data)?)
+}
+
+/// All parts of a list; each part says by `next` what to send as `after` or `page` for the one behind it.
+async fn list(client: &Client, path: &str, what: &str, cursor: &str) -> anyhow::Result<Value> {
+    let mut all = vec![];
+    let mut path_of_part = path.to_owned();
+    loop {
+        let mut answer = client.operator(Method::GET, &path_of_part, None).await?;
+        if let Value::Array(part) = answer[what].take() {
+            all.extend(part);
+        }
+        let next = match &answer["next"] {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return Ok(all.into()),
+        };
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair(cursor, &next).finish();
+        path_of_part = format!("{path}?{query}");
+    }
 }
 
 fn print(answer: &Value) -> anyhow::Result<()> {

@@ -17,9 +17,12 @@ use quillon_core::text;
 use quillon_forge::{AccountKind, FileChange, Forge, Person, Repository, Selection};
 
 use super::Common;
+use super::billing::BillingSettings;
 use super::data::Data;
 use super::github::{ForgeChoice, InstanceSettings};
 use super::instance::{Instance, Plan};
+use super::sign_in::SignInSettings;
+use crate::system::people;
 
 /// How often the table is looked at for the terminal.
 const LOOK: Duration = Duration::from_millis(40);
@@ -70,7 +73,12 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let plan = Plan {
         common,
         data,
-        settings: InstanceSettings { forge: ForgeChoice::Embedded, public_url: None },
+        settings: InstanceSettings {
+            forge: ForgeChoice::Embedded,
+            public_url: None,
+            sign_in: SignInSettings::default(),
+            billing: BillingSettings::default(),
+        },
         auto_claim: true,
         run_forks: false,
         run_as: None,
@@ -90,9 +98,12 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     say(&format!(
-        "\nThe pages are up. Sign in:\n  {}\nthen see what the checks did, span by span:\n  {}acme/traces",
-        instance.sign_in, instance.url
+        "\nThe pages are up. Sign in as the operator:\n  {}\nor as one of the forge's people, ann (who owns acme) or ben (a member):\n  {}sign-in\nthen see what the checks did, span by span:\n  {}acme/traces",
+        instance.sign_in, instance.url, instance.url
     ));
+    if let Some(key) = &instance.forge_key {
+        say(&format!("Others can reach these pages, so the forge asks for its key: {key}"));
+    }
     say("\nCtrl-C ends the demo");
     instance.wait().await?;
     instance.stop().await;
@@ -131,6 +142,9 @@ async fn show(instance: &Instance) -> anyhow::Result<()> {
 }
 
 async fn make_repository(forge: &Forge) -> anyhow::Result<Repository> {
+    if let Some(account) = forge.account("acme") {
+        people::join(forge, &account)?;
+    }
     if let Some(known) = forge.find_repository("acme/hello") {
         return Ok(known);
     }
@@ -138,6 +152,7 @@ async fn make_repository(forge: &Forge) -> anyhow::Result<Repository> {
         Some(account) => account,
         None => forge.create_account("acme", AccountKind::Organization)?,
     };
+    people::join(forge, &account)?;
     forge.install(account.id, Selection::All)?;
     Ok(forge.create_repository(account.id, "hello", false).await?)
 }

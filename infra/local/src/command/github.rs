@@ -7,8 +7,21 @@ use quillon_core::id::AppId;
 use quillon_runtime::{Settings, SettingsError};
 use url::Url;
 
+use super::billing::BillingSettings;
+use super::sign_in::{Client, SignInSettings, client};
+
 /// The settings that make a GitHub App; with none of them the embedded forge is used.
 const REQUIRED: [&str; 3] = ["QUILLON_GITHUB_APP_ID", "QUILLON_GITHUB_APP_PRIVATE_KEY", "QUILLON_GITHUB_WEBHOOK_SECRET"];
+
+/// Those that it can have beside them.
+const OPTIONAL: [&str; 6] = [
+    "QUILLON_GITHUB_APP_SLUG",
+    "QUILLON_GITHUB_API_URL",
+    "QUILLON_GITHUB_URL",
+    "QUILLON_GITHUB_WEBHOOK_SECRET_PREVIOUS",
+    "QUILLON_GITHUB_CLIENT_ID",
+    "QUILLON_GITHUB_CLIENT_SECRET",
+];
 
 /// The forge of an instance. One per instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +38,13 @@ pub(crate) struct GithubSettings {
     pub(crate) api_url: Url,
     pub(crate) web_url: Url,
     pub(crate) app_id: AppId,
+    /// Its name in addresses, for the link on which people install it.
+    pub(crate) app_slug: Option<String>,
     pub(crate) private_key: Sensitive<String>,
     pub(crate) webhook_secret: Sensitive<String>,
     pub(crate) previous_webhook_secret: Option<Sensitive<String>>,
+    /// For signing in with it; none where people do not.
+    pub(crate) client: Option<Client>,
 }
 
 /// What the environment says about an instance.
@@ -35,6 +52,8 @@ pub(crate) struct GithubSettings {
 pub(crate) struct InstanceSettings {
     pub(crate) forge: ForgeChoice,
     pub(crate) public_url: Option<Url>,
+    pub(crate) sign_in: SignInSettings,
+    pub(crate) billing: BillingSettings,
 }
 
 impl InstanceSettings {
@@ -49,14 +68,13 @@ impl InstanceSettings {
                 None
             }
         });
+        let sign_in = SignInSettings::read(&mut read);
+        let billing = BillingSettings::read(&mut read);
         let is_set = |read: &mut quillon_runtime::Reader<'_>, name| read.optional(name).is_some();
-        let wants_github = ["QUILLON_GITHUB_API_URL", "QUILLON_GITHUB_URL", "QUILLON_GITHUB_WEBHOOK_SECRET_PREVIOUS"]
-            .into_iter()
-            .chain(REQUIRED)
-            .any(|name| is_set(&mut read, name));
+        let wants_github = OPTIONAL.into_iter().chain(REQUIRED).any(|name| is_set(&mut read, name));
         if !wants_github {
             read.finish()?;
-            return Ok(Self { forge: ForgeChoice::Embedded, public_url });
+            return Ok(Self { forge: ForgeChoice::Embedded, public_url, sign_in, billing });
         }
         let address = |read: &mut quillon_runtime::Reader<'_>, name: &str, default: &str| {
             let text = read.optional(name).unwrap_or_else(|| default.to_owned());
@@ -82,7 +100,9 @@ impl InstanceSettings {
         if !webhook_secret.is_empty() && webhook_secret.len() < 16 {
             read.complain("`QUILLON_GITHUB_WEBHOOK_SECRET` is shorter than 16 characters: anybody could guess it");
         }
+        let app_slug = read.optional("QUILLON_GITHUB_APP_SLUG");
         let previous = read.optional("QUILLON_GITHUB_WEBHOOK_SECRET_PREVIOUS");
+        let client = client(&mut read, "QUILLON_GITHUB_CLIENT_ID", "QUILLON_GITHUB_CLIENT_SECRET");
         if public_url.is_none() {
             read.complain("`QUILLON_PUBLIC_URL` is not set: it is the address that GitHub and people reach this server at");
         }
@@ -94,11 +114,13 @@ impl InstanceSettings {
             api_url,
             web_url,
             app_id,
+            app_slug,
             private_key,
             webhook_secret: Sensitive::new(webhook_secret),
             previous_webhook_secret: previous.map(Sensitive::new),
+            client,
         };
-        Ok(Self { forge: ForgeChoice::Github(Box::new(github)), public_url })
+        Ok(Self { forge: ForgeChoice::Github(Box::new(github)), public_url, sign_in, billing })
     }
 }
 

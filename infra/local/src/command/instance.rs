@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use url::Url;
+use url::{Host, Url};
 
 use super::Common;
 use super::data::{Contact, Data};
@@ -50,6 +50,8 @@ pub(crate) struct Instance {
     pub(crate) forge: Option<Forge>,
     pub(crate) url: Url,
     pub(crate) sign_in: String,
+    /// What the forge asks for before somebody may be one of its people; none where only this machine reaches it.
+    pub(crate) forge_key: Option<String>,
     data: Data,
     agents: Vec<Child>,
     stop: watch::Sender<bool>,
@@ -68,8 +70,9 @@ impl Instance {
         let url = plan.settings.public_url.clone().unwrap_or_else(|| local_url.clone());
         let clock = Clock::system();
         let webhook_secret = plan.data.secret("webhook-secret")?;
+        let forge_key = if is_reached_by_others(listen, &url) { Some(plan.data.secret("forge-key")?) } else { None };
         let forge = match &plan.settings.forge {
-            ForgeChoice::Embedded => Some(open_forge(&plan, &url, &local_url, &webhook_secret, &clock).await?),
+            ForgeChoice::Embedded => Some(open_forge(&plan, &url, &local_url, &webhook_secret, &clock, forge_key.clone()).await?),
             ForgeChoice::Github(_) => None,
         };
         let parameters = parameters(&plan, forge.as_ref(), &url, &webhook_secret);
@@ -99,6 +102,7 @@ impl Instance {
             system,
             forge,
             sign_in: format!("{}/operator/sign-in?key={operator_key}", url.as_str().trim_end_matches('/')),
+            forge_key,
             url,
             data: plan.data.clone(),
             agents: vec![],
@@ -209,7 +213,14 @@ async fn operator_key(system: &System) -> anyhow::Result<String> {
     Ok(key.operator_key().expose().clone())
 }
 
-async fn open_forge(plan: &Plan, url: &Url, local_url: &Url, webhook_secret: &str, clock: &Clock) -> anyhow::Result<Forge> {
+async fn open_forge(
+    plan: &Plan,
+    url: &Url,
+    local_url: &Url,
+    webhook_secret: &str,
+    clock: &Clock,
+    forge_key: Option<String>,
+) -> anyhow::Result<Forge> {
     let clock = clock.clone();
     let below = |base: &Url, path: &str| Url::parse(&format!("{}/{path}", base.as_str().trim_end_matches('/')));
     let mut config = ForgeConfig::new(
@@ -220,6 +231,9 @@ async fn open_forge(plan: &Plan, url: &Url, local_url: &Url, webhook_secret: &st
         Arc::new(move || clock.now()),
     );
     config.private_pages = false;
+    config.callback_urls = vec![below(url, "auth/github/callback")?];
+    config.setup_url = Some(below(url, "github/setup")?);
+    config.people_key = forge_key;
     Forge::open(config).await.context("the embedded forge does not open")
 }
 
@@ -232,13 +246,21 @@ fn parameters(plan: &Plan, forge: Option<&Forge>, url: &Url, webhook_secret: &st
         .with("HeartbeatS", plan.heartbeat_s.to_string())
         // Answers stream here: whoever watches a run watches it to its end.
         .with("FollowS", FOLLOW_S.to_string());
+    let parameters = plan.settings.billing.added_to(plan.settings.sign_in.added_to(parameters));
     match (&plan.settings.forge, forge) {
         (ForgeChoice::Github(github), _) => {
             let previous = github.previous_webhook_secret.as_ref().map_or("", |secret| secret.expose().as_str());
+            let parameters = match &github.client {
+                Some(client) => {
+                    parameters.with("GithubClientId", client.id.clone()).with_json_text("GithubClientSecret", client.secret.expose())
+                }
+                None => parameters,
+            };
             parameters
                 .with("GithubApiUrl", plain(&github.api_url))
                 .with("GithubUrl", plain(&github.web_url))
                 .with("GithubAppId", github.app_id.to_string())
+                .with("GithubAppSlug", github.app_slug.clone().unwrap_or_default())
                 .with_json_text("GithubAppPrivateKey", github.private_key.expose())
                 .with_json_text("GithubWebhookSecret", github.webhook_secret.expose())
                 .with_json_text("GithubWebhookSecretPrevious", previous)
@@ -247,10 +269,24 @@ fn parameters(plan: &Plan, forge: Option<&Forge>, url: &Url, webhook_secret: &st
             .with("GithubApiUrl", forge.api_url())
             .with("GithubUrl", format!("{}/forge", plain(url)))
             .with("GithubAppId", forge.app_id().to_string())
+            .with("GithubClientId", forge.client_id())
+            .with_json_text("GithubClientSecret", forge.client_secret())
+            .with("GithubAppSlug", forge.app_slug())
             .with_json_text("GithubAppPrivateKey", forge.app_private_key_pem())
             .with_json_text("GithubWebhookSecret", webhook_secret),
         (ForgeChoice::Embedded, None) => parameters,
     }
+}
+
+/// Whether more than this machine can reach the pages.
+fn is_reached_by_others(listen: SocketAddr, url: &Url) -> bool {
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    !is_here || !listen.ip().is_loopback()
 }
 
 fn local_url(address: SocketAddr) -> anyhow::Result<Url> {

@@ -1,13 +1,16 @@
 //! The `quillon` command line.
 
 mod admin;
+mod billing;
 mod client;
 mod data;
 mod demo;
 mod dlq;
 mod github;
 mod instance;
+mod login;
 mod push;
+mod sign_in;
 mod up;
 
 use std::collections::BTreeMap;
@@ -36,7 +39,11 @@ enum Command {
     Push(push::Options),
     /// Run an agent: it leases checks from a server and drives the dagger CLI.
     Agent(quillon_runner::AgentArgs),
-    /// Operate a running `quillon up`: tokens, agents, settings.
+    /// Sign the dagger CLI of this user in to a server.
+    Login(login::LoginOptions),
+    /// Sign the dagger CLI of this user out.
+    Logout(login::LogoutOptions),
+    /// Operate a running `quillon up`: orgs, people, tokens, agents, settings.
     #[command(subcommand)]
     Admin(admin::Command),
     /// Look at messages that could not be handled, and send them back.
@@ -86,6 +93,8 @@ impl Cli {
                 let stand_in: Vec<OsString> = vec![std::env::current_exe()?.into_os_string(), "demo-engine".into()];
                 Ok(Box::pin(quillon_runner::args::run_until_signalled(arguments, environment, Some(stand_in))).await)
             }
+            Command::Login(options) => login::login(options, &environment).await,
+            Command::Logout(options) => login::logout(options, &environment).await,
             Command::Admin(command) => admin::run(command).await,
             Command::Dlq(options) => dlq::run(options).await,
             Command::DemoEngine { arguments } => Ok(ExitCode::from(quillon_demo_engine::run(arguments, environment).await)),

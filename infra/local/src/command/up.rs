@@ -18,6 +18,9 @@ use super::{Common, DataDirectory};
 /// `QUILLON_GITHUB_WEBHOOK_SECRET` and `QUILLON_PUBLIC_URL`; for a GitHub Enterprise Server also `QUILLON_GITHUB_URL`
 /// (and `QUILLON_GITHUB_API_URL` where it is not `<url>/api/v3`). Without any of them the embedded forge is used:
 /// `quillon push <repository>` gives a local git repository its checks.
+///
+/// Everything is free unless `QUILLON_BILLING=stripe`, with `QUILLON_STRIPE_SECRET_KEY`, `QUILLON_STRIPE_WEBHOOK_SECRET` (of the endpoint
+/// `<public URL>/billing/webhook`) and `QUILLON_STRIPE_PRICE_TEAM`.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Options {
@@ -66,7 +69,11 @@ pub(crate) async fn run(options: Options, environment: BTreeMap<String, String>)
 
 fn welcome(instance: &Instance, common: &Common, is_embedded: bool, engine: &str) {
     let forge = if is_embedded {
-        "embedded; `quillon push <repository>` gives a local git repository its checks".to_owned()
+        let push = "embedded; `quillon push <repository>` gives a local git repository its checks";
+        match &instance.forge_key {
+            Some(key) => format!("{push}\n           others can reach it, so being one of its people takes this key: {key}"),
+            None => push.to_owned(),
+        }
     } else {
         format!("GitHub; the App's webhook URL is {}/github/webhook", instance.url.as_str().trim_end_matches('/'))
     };

@@ -130,7 +130,7 @@ impl Deps {
         let store = Store::new(dynamodb, tables);
         let queues = Queues::new(aws_sdk_sqs::Client::new(sdk), urls);
         Ok(Self {
-            tenancy: Tenancy::new(store.clone()),
+            tenancy: Tenancy::new(store.clone()).with_billing(options.billing),
             workflow: Workflow { store: store.clone(), queues: queues.clone() },
             store,
             traces,

@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID};
 use quillon_core::access::{Permission, Verdict, allows};
 use quillon_core::id::{InstallationId, OrgId};
-use quillon_core::org::Installation;
+use quillon_core::org::{BeingDeleted, Installation};
 use quillon_core::plan::{entitlements, may_check};
 
 use super::{Asks, Field};
@@ -118,11 +118,8 @@ pub(crate) fn within(field: Field, access: &OrgAccess) -> Result<(), ApiError> {
 /// A conflict where it is to be deleted, or where its plan has no checks.
 fn takes_work(deps: &Deps, access: &OrgAccess) -> Result<(), ApiError> {
     let org = access.org();
-    if let Some(deletion) = &org.deletion {
-        return Err(ApiError::Conflict(format!(
-            "the org `{}` is to be deleted at {}, so nothing new is run for it: an admin can take that back in its settings",
-            org.name, deletion.due_at
-        )));
+    if !org.is_open() {
+        return Err(ApiError::Conflict(BeingDeleted.to_string()));
     }
     let entitlements = entitlements(deps.options.billing, org.subscription.as_ref(), deps.clock.now());
     may_check(&entitlements).map_err(|refusal| ApiError::Conflict(refusal.to_string()))

@@ -36,8 +36,11 @@ use crate::error::ApiError;
 
 pub use spelling::Forge;
 
-/// What a request may hold: the CLI's largest document has 2 KB, 512 ids have 20, and the list of 5,000 repositories some 250.
+/// What a request may hold: 512 ids have 20 KB, the list of 5,000 repositories some 250.
 const LIMITS: Limits = Limits { bytes: 512 * 1024, depth: 16 };
+
+/// Longest document, in bytes: the CLI's largest has 2 KB.
+const MAX_DOCUMENT: usize = 64 * 1024;
 
 /// Deepest nesting of fields: an introspection query has 15.
 const MAX_DEPTH: usize = 20;
@@ -77,6 +80,9 @@ struct Asked {
 pub(crate) async fn handle(deps: &Deps, request: &Request<Bytes>, request_id: &str) -> Result<Response<Body>, ApiError> {
     let asker = credential::identify(deps, request.headers(), deps.clock.now()).await?;
     let asked: Asked = body::json(request, LIMITS)?;
+    if asked.query.len() > MAX_DOCUMENT {
+        return Err(ApiError::TooLarge { limit: MAX_DOCUMENT });
+    }
     let name = asked.operation_name.filter(|name| !name.is_empty());
     let mut query = Query::new(asked.query).variables(asked.variables);
     if let Some(name) = &name {

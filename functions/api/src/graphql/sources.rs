@@ -62,7 +62,7 @@ pub(crate) struct MappedSource {
     installation_id: ID,
     /// Which repositories are checked.
     mode: SourceMode,
-    /// Those that are: `<forge>/<owner>/<name>`.
+    /// Those that are, or would be were the App not suspended: `<forge>/<owner>/<name>`.
     repositories: Vec<String>,
 }
 
@@ -142,7 +142,7 @@ impl RepoSetting {
 
 impl MappedSource {
     fn new(forge: &Forge, installation: &Installation, repositories: &[Repository]) -> Self {
-        let checked = repositories.iter().filter(|repository| is_checked(installation, repository));
+        let chosen = repositories.iter().filter(|repository| is_chosen(installation, repository));
         Self {
             source_name: installation.login.clone(),
             installation_id: ID(installation.id.to_string()),
@@ -150,7 +150,7 @@ impl MappedSource {
                 Mode::All => SourceMode::All,
                 Mode::Selected => SourceMode::Selected,
             },
-            repositories: checked.map(|repository| reference(forge, &repository.name)).collect(),
+            repositories: chosen.map(|repository| reference(forge, &repository.name)).collect(),
         }
     }
 }
@@ -160,9 +160,14 @@ fn reference(forge: &Forge, name: &RepositoryName) -> String {
     format!("{}/{name}", forge.address())
 }
 
-/// Whether the commits of a repository are checked through an installation.
+/// Whether a repository is among those of an installation that are to be checked.
+fn is_chosen(installation: &Installation, repository: &Repository) -> bool {
+    repository.installation == installation.id && repository.is_enabled && repository.settings.autocheck
+}
+
+/// Whether the commits of a repository are checked.
 fn is_checked(installation: &Installation, repository: &Repository) -> bool {
-    repository.installation == installation.id && !installation.is_suspended && repository.is_enabled && repository.settings.autocheck
+    !installation.is_suspended && is_chosen(installation, repository)
 }
 
 /// The installations that an org has claimed.
@@ -237,7 +242,7 @@ pub(crate) async fn repositories_of(
     let of_account = repositories.iter().filter(|repository| repository.installation == installation.id && repository.is_enabled);
     let line = |repository: &Repository| SourceRepository {
         repository: reference(&deps.options.forge, &repository.name),
-        selected: is_checked(installation, repository),
+        selected: is_chosen(installation, repository),
     };
     Ok(of_account.map(line).collect())
 }

@@ -45,9 +45,9 @@ impl Scene {
         let world = World::new().await;
         let (acme, other) = (world.org("acme").await, world.org("other").await);
         let mut loads = Vec::new();
-        for (number, org) in [(1, &acme), (2, &other)] {
+        for (number, digit, org) in [(1, 'a', &acme), (2, 'b', &other)] {
             let repository = world.repository(org.id, number, &format!("owner{number}/hello")).await;
-            loads.extend(world.run(org.id, &repository, &sha('a'), Trust::Trusted, &["."]).await.1);
+            loads.extend(world.run(org.id, &repository, &sha(digit), Trust::Trusted, &["."]).await.1);
         }
         world.take_spans(acme.id, &[span(1, None, "dagger check")]).await;
         let cast = cast(&world, &acme, &other, &loads[0]).await;

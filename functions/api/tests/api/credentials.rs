@@ -1,6 +1,7 @@
 //! Who gets in, who sees what, and what a refusal looks like.
 
 use http::{Method, StatusCode};
+use quillon_core::member::Roles;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -93,4 +94,38 @@ async fn scopes_decide_what_a_token_may_do() {
         let (status, _) = world.post("/operator/v1/tokens", &token, json!({ "org": "acme", "name": "more" })).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
     }
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_token_is_kept_to_the_hour() {
+    let world = World::new().await;
+    let acme = world.org("acme").await;
+    let last_use = async || {
+        let (_, list) = world.call(Method::GET, "/operator/v1/tokens?org=acme", Some(&world.operator()), None).await;
+        list["tokens"][0]["last_used_at"].as_str().map(str::to_owned)
+    };
+    assert_eq!(last_use().await, None);
+    for (seconds, expected) in [(0, "2027-01-15T08:00:00Z"), (3_599, "2027-01-15T08:00:00Z"), (1, "2027-01-15T09:00:00Z")] {
+        world.pass(seconds);
+        assert_eq!(world.post("/query", &acme.token, json!({ "query": USER })).await.0, StatusCode::OK);
+        assert_eq!(last_use().await.as_deref(), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn people_and_ci_jobs_are_told_who_they_are() {
+    let world = World::new().await;
+    let acme = world.org("acme").await;
+    world.org("other").await;
+    let (user, ann) = world.person("ann").await;
+    let who = async |authorization: &str| world.query(authorization, USER, Value::Null).await["user"].clone();
+    assert_eq!(who(&ann).await, json!({ "id": user.id.to_string(), "orgs": [] }), "in no org yet: `dagger login` waits for one");
+    world.deps.tenancy.add_member(acme.id, user.id, Roles::ADMIN, &world.deed()).await.expect("a member");
+    let orgs = json!([{ "id": acme.id.to_string(), "name": "acme" }]);
+    assert_eq!(who(&ann).await, json!({ "id": user.id.to_string(), "orgs": orgs }));
+    let job = world.ci_job(acme.id);
+    assert_eq!(who(&job).await, json!({ "id": format!("ci:{}", acme.id), "orgs": orgs }));
+    world.pass(6 * 3_600);
+    assert_eq!(world.post("/query", &job, json!({ "query": USER })).await.0, StatusCode::UNAUTHORIZED, "six hours are over");
+    world.deps.tenancy.set_roles(acme.id, user.id, Roles::MEMBER, &world.deed()).await.expect_err("the last admin");
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::world::{TestOrg, World, sha};
 
+const USER: &str = include_str!("../documents/User.graphql");
 const ORG_BY_NAME: &str = include_str!("../documents/OrgByName.graphql");
 const ORG_CHECKS: &str = include_str!("../documents/GetOrgChecks.graphql");
 const USER_CHECKS: &str = include_str!("../documents/GetUserChecks.graphql");
@@ -264,8 +265,9 @@ async fn documents_are_validated_and_bounded() {
         assert_eq!(status, StatusCode::OK);
         assert_eq!(answer["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{answer}");
     }
-    let (status, _) = world.post("/query", &acme.token, json!({ "query": " ".repeat(70_000) })).await;
-    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    for too_large in [json!({ "query": " ".repeat(70_000) }), json!({ "query": USER, "variables": { "x": " ".repeat(600_000) } })] {
+        assert_eq!(world.post("/query", &acme.token, too_large).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    }
     let (status, _) = world.post("/query", &acme.token, json!([{ "query": "{user{id}}" }])).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     let many: Vec<String> = (0..600).map(|number| number.to_string()).collect();

@@ -12,7 +12,8 @@ use quillon_core::trust::Trust;
 use quillon_secrets::telemetry;
 use serde_json::{Value, json};
 
-use crate::world::{GithubAt, TestOrg, World, job_token, sha};
+use crate::forge::Hosted;
+use crate::world::{TestOrg, World, job_token, sha};
 
 /// An org with one commit whose load can be leased, and an agent.
 struct Scene {
@@ -286,28 +287,13 @@ async fn damaged_bodies_are_refused() {
 
 #[tokio::test]
 async fn a_git_credential_reads_one_repository_while_the_lease_holds() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let web = format!("http://{}", listener.local_addr().expect("an address"));
-    let url: url::Url = web.parse().expect("a url");
-    let clock = quillon_runtime::Clock::system();
-    let config = quillon_forge::ForgeConfig::new(
-        directory.path().to_owned(),
-        url.clone(),
-        url.join("/hook").expect("a url"),
-        "secret",
-        std::sync::Arc::new(move || clock.now()),
-    );
-    let forge = quillon_forge::Forge::open(config).await.expect("a forge");
+    let hosted_at = Hosted::open().await;
+    let forge = &hosted_at.forge;
     let account = forge.create_account("acme", quillon_forge::AccountKind::Organization).expect("an account");
     let hosted = forge.create_repository(account.id, "hello", true).await.expect("a repository");
     let other = forge.create_repository(account.id, "other", true).await.expect("a repository");
     let installation = forge.install(account.id, quillon_forge::Selection::Selected(vec![hosted.id])).expect("an installation");
-    let router = forge.router();
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
-
-    let github = GithubAt { api: forge.api_url().to_owned(), web, key: forge.app_private_key_pem().to_owned() };
-    let scene = Scene::in_world(World::with_github(&github).await, Trust::Trusted).await;
+    let scene = Scene::in_world(World::with_github(&hosted_at.github).await, Trust::Trusted).await;
     let store = &scene.world.deps.store;
     // The attempt is one of repository 1: what GitHub calls it decides.
     let reached = Repository { installation: InstallationId(installation.id), ..scene.repository.clone() };
@@ -334,5 +320,4 @@ async fn a_git_credential_reads_one_repository_while_the_lease_holds() {
     let grant = scene.world.lease(&scene.agent).await;
     let (status, answer) = scene.job_call("git-credential", &grant, &job_token(&grant)).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
-    server.abort();
 }

@@ -221,7 +221,8 @@ impl World {
     /// A repository that an installation of an org reaches.
     pub(crate) async fn repository_of(&self, org: OrgId, installation: u64, id: u64, name: &str) -> Repository {
         let now = self.clock.now();
-        let known = Installation::new(InstallationId(installation), None, AccountId(installation), "acme".to_owned());
+        let owner = name.split('/').next().unwrap_or_default().to_owned();
+        let known = Installation::new(InstallationId(installation), None, AccountId(installation), owner);
         self.deps.store.save_installation(&known).await.expect("a table");
         assert!(self.deps.store.claim_installation(known.id, org, now).await.expect("a table").is_done());
         let repository = Repository {

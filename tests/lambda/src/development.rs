@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use quillon_core::attempt::Attempt;
-use quillon_core::id::{AccountId, AgentId, InstallationId, OrgId, RepositoryId, RunId, TokenId};
+use quillon_core::id::{AccountId, AgentId, InstallationId, OrgId, RepositoryId, RunId, SessionId, TokenId};
 use quillon_core::lane::Lane;
 use quillon_core::module::{Manifest, Module};
 use quillon_core::name::{ModulePath, Ref, Task};
 use quillon_core::org::{Agent, Installation, Org, Repository, RepositorySettings, Scope, Token};
 use quillon_core::run::{CommitKey, CommitLabel, Run, RunEvent, RunKey, RunRef, RunState, Summary};
+use quillon_core::session::{Holder, Session};
 use quillon_store::{HeadChange, RunChange};
 use quillon_tenancy::secret::hash as secret_hash;
 
@@ -16,8 +17,11 @@ use crate::Account;
 /// Signs `events/webhook/*.json`.
 pub const WEBHOOK_SECRET: &str = "quillon-development-webhook-secret";
 
-/// Signs the session cookie in `events/web/*.json`.
+/// The key of the instance: what is signed in `events/` is signed with it.
 pub const SESSION_KEY: &str = "quillon-development-session-key";
+
+/// The secret of the operator's session in the cookies of `events/web/*.json`.
+pub const SESSION: &str = "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
 
 /// The token of the org `acme` in `events/api/query-*.json`.
 pub const ORG_TOKEN: &str = "dag_acme_development";
@@ -38,7 +42,7 @@ pub fn org() -> OrgId {
 }
 
 impl Account {
-    /// Makes the org of development exist, with its token, its agent, the repository `acme/hello`, and one queued attempt.
+    /// Makes the org of development exist, with its token, its agent, a session of the operator, the repository `acme/hello`, and one queued attempt.
     pub async fn develop(&self) -> Attempt {
         let store = self.store();
         let now = Timestamp::from_millisecond(CREATED_MS.cast_signed()).expect("a time");
@@ -56,6 +60,10 @@ impl Account {
             enrolled_at: now,
         };
         assert!(store.create_agent(&agent, &secret_hash(AGENT_TOKEN)).await.expect("a table").is_done());
+        // Seen for the last time when no test runs any more: so it is neither renewed nor over.
+        let later = Timestamp::from_second(4_070_908_800).expect("a time");
+        let session = Session::begin(SessionId::from_parts(CREATED_MS, 1), Holder::Operator, "development", None, later);
+        assert!(store.create_session(&session, &secret_hash(SESSION)).await.expect("a table").is_done());
         let installation = Installation::new(InstallationId(self.installation), Some(org.id), AccountId(1001), "acme".to_owned());
         store.save_installation(&installation).await.expect("a table");
         let repository = Repository {

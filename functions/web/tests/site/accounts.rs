@@ -1,5 +1,4 @@
 //! Signing in and out, sessions, and one's own account.
-#![expect(clippy::expect_used, reason = "a table that does not answer fails its test")]
 
 use http::{Method, StatusCode};
 use quillon_core::person::{Profile, ProviderId};

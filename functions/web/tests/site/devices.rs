@@ -1,5 +1,4 @@
 //! The page on which a person signs a device in.
-#![expect(clippy::expect_used, reason = "a table that does not answer fails its test")]
 
 use http::StatusCode;
 use quillon_core::device::UserCode;

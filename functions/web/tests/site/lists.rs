@@ -7,7 +7,7 @@ use crate::world::State::{Failed, Passed, Queued};
 use crate::world::World;
 
 #[tokio::test]
-async fn the_checks_page_has_a_card_per_commit_and_costs_four_reads() {
+async fn the_checks_page_has_a_card_per_commit_and_costs_six_reads() {
     let world = World::new().await;
     let org = world.org(1, "acme").await;
     let repository = world.repository(&org, 1, "acme/api").await;
@@ -18,8 +18,11 @@ async fn the_checks_page_has_a_card_per_commit_and_costs_four_reads() {
 
     let before = world.table_calls();
     let page = browser.get("/acme/checks").await;
-    // The claim of the org's name, the org, its repositories, its feed.
-    assert_eq!(world.table_calls() - before, 4);
+    // The session, the claim of the org's name, the org, its repositories, its feed, the orgs to switch to.
+    assert_eq!(world.table_calls() - before, 6);
+    let before = world.table_calls();
+    browser.get("/acme/checks?fragment=1").await;
+    assert_eq!(world.table_calls() - before, 5, "nobody switches in a part of a page");
     assert_eq!(page.header("x-quillon-refresh"), "live");
     let (newer, older) = (page.text.find("commit number 2").expect("a card"), page.text.find("commit number 1").expect("a card"));
     assert!(newer < older, "the newest first");

@@ -8,7 +8,11 @@ mod devices;
 mod lists;
 mod members;
 mod orgs;
+mod plan;
+mod sources;
+mod tokens;
 mod traces;
+mod visibility;
 mod world;
 
 use http::{Method, StatusCode};

@@ -100,7 +100,7 @@ async fn roles_change_at_once_and_the_last_admin_stays() {
         assert!(refused.status.is_client_error() && refused.text.contains("role=\"alert\""), "{fields}: {}", refused.status);
     }
     let refused = admin.press("/acme/settings/leave", "").await;
-    assert!(refused.status == StatusCode::CONFLICT && refused.text.contains("an org needs an admin"), "{}", refused.text);
+    assert!(refused.status == StatusCode::CONFLICT && refused.text.contains("An org needs an admin"), "{}", refused.text);
     assert_eq!(
         admin.press("/acme/settings/roles", &of(&ben, "&role=admin")).await.header("location"),
         "/acme/settings?tab=Members&done=roles-changed"

@@ -1,5 +1,4 @@
 //! Making an org, its first steps, its name, its end.
-#![expect(clippy::expect_used, reason = "a table that does not answer fails its test")]
 
 use http::StatusCode;
 use quillon_core::member::Roles;

@@ -20,14 +20,14 @@ use crate::world::{Answer, World};
 /// The data of a trace besides its page, as far as somebody without session may ask.
 const DATA: [&str; 7] = ["outline", "spans?rows=0", "logs", "metrics?span=0000000000000001", "search?q=go", "insight", "download"];
 
-struct Sent {
-    trace: TraceId,
+pub(crate) struct Sent {
+    pub(crate) trace: TraceId,
     counts: Counts,
-    path: String,
+    pub(crate) path: String,
 }
 
 /// Takes in a made-up run, as ingest does.
-async fn send(world: &World, claim: &Claim, generated: Generated) -> Sent {
+pub(crate) async fn send(world: &World, claim: &Claim, generated: Generated) -> Sent {
     let mut generated = generated.starting_at(world.now());
     let mut last = world.now();
     for request in generated.by_ref() {
@@ -48,7 +48,7 @@ async fn send(world: &World, claim: &Claim, generated: Generated) -> Sent {
     Sent { trace, counts: generated.counts(), path: format!("/acme/traces/{trace}") }
 }
 
-fn claim(org: &Org, repository: Option<&Repository>) -> Claim {
+pub(crate) fn claim(org: &Org, repository: Option<&Repository>) -> Claim {
     Claim { org: org.id, attempt: None, repository: repository.map(|repository| repository.id) }
 }
 

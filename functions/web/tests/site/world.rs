@@ -14,6 +14,7 @@ use quillon_core::attempt::{Attempt, AttemptState, Outcome};
 use quillon_core::id::{AttemptId, CommitSha, InstallationId, OrgId, RepositoryId, RunId};
 use quillon_core::lane::Lane;
 use quillon_core::member::Roles;
+use quillon_core::message::EventMessage;
 use quillon_core::module::{Manifest, Module};
 use quillon_core::name::{ModulePath, Ref, Task};
 use quillon_core::org::{Org, Repository, RepositorySettings};
@@ -33,6 +34,7 @@ pub(crate) struct World {
     pub(crate) deps: Deps,
     engines: Engines,
     clock: Clock,
+    events_url: String,
 }
 
 /// What came back.
@@ -58,7 +60,10 @@ impl World {
         let start = Timestamp::from_second(1_800_000_000).expect("a time");
         let parameters = Parameters::new()
             .with("PublicUrl", public_url)
-            .with("SignInProviders", "github,google,oidc=Acme login")
+            .with("GithubClientId", "Iv1.github")
+            .with("GoogleClientId", "google.example")
+            .with("OidcClientId", "acme.example")
+            .with("OidcName", "Acme login")
             .with("GithubApiUrl", "https://api.github.com")
             .with("GithubUrl", "https://github.com")
             .with("GithubAppId", "1")
@@ -68,11 +73,12 @@ impl World {
         let clock = Clock::manual(start);
         let engines = Engines::open(&Storage::Memory, clock.clone()).expect("the engines");
         let environment = apply(&template, &engines).await.expect("the resources").of("Web");
+        let events_url = environment.get("QUEUE_EVENTS_URL").expect("a queue").to_owned();
         let session = environment.get("SESSION_SECRET_ARN").expect("a session secret");
         let known = format!("{{\"key\": \"{SESSION_KEY}\"}}");
         engines.secrets_client().put_secret_value().secret_id(session).secret_string(known).send().await.expect("a secret");
         let deps = Deps::new(&Settings::new(environment), &engines.sdk_config(), clock.clone()).expect("the settings");
-        Self { deps, engines, clock }
+        Self { deps, engines, clock, events_url }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -90,6 +96,20 @@ impl World {
     /// How many calls DynamoDB has answered so far.
     pub(crate) fn table_calls(&self) -> u64 {
         self.engines.usage().total(Service::DynamoDb).calls
+    }
+
+    /// What the scheduler was told since the last time.
+    pub(crate) async fn events(&self) -> Vec<EventMessage> {
+        let mut found = vec![];
+        loop {
+            let received = self.engines.sqs_client().receive_message().queue_url(&self.events_url).max_number_of_messages(10).send().await;
+            let messages = received.expect("a queue").messages.unwrap_or_default();
+            if messages.is_empty() {
+                return found;
+            }
+            let body = |body: Option<String>| quillon_core::message::decode(&body.expect("a body")).expect("an event").message;
+            found.extend(messages.into_iter().map(|message| body(message.body)));
+        }
     }
 
     /// One request, with these headers besides `Host`.

@@ -1,0 +1,9 @@
+//! The payments function over engines in memory and a Stripe at the wire.
+
+#![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
+
+mod access;
+mod checkout;
+mod plans;
+mod webhooks;
+mod world;

@@ -149,7 +149,7 @@ async fn open(deps: &Deps, id: OrgId, now: Timestamp) -> Result<Option<Org>, Den
 }
 
 /// An org, read at most once a minute.
-async fn known(deps: &Deps, id: OrgId, now: Timestamp) -> Result<Option<Org>, Denied> {
+pub(crate) async fn known(deps: &Deps, id: OrgId, now: Timestamp) -> Result<Option<Org>, Denied> {
     if let Some(org) = deps.orgs.value(&id, now) {
         return Ok(Some(org));
     }

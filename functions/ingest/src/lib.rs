@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use quillon_core::id::{AttemptId, OrgId, RepositoryId};
 use quillon_core::name::RepositoryName;
 use quillon_core::org::Org;
+use quillon_core::plan::{Billing, entitlements};
 use quillon_core::trace::card::Claim;
 use quillon_otlp::{Batch, Decoded, Encoding, Limits, Refused, Rejected, Signal};
 use quillon_queue::{QueueUrls, Queues};
@@ -82,6 +83,7 @@ pub struct Deps {
     repositories: Fresh<(OrgId, RepositoryName), Option<RepositoryId>>,
     /// Attempts whose trace has its commit on its card.
     enriched: Fresh<AttemptId, ()>,
+    billing: Billing,
 }
 
 impl Deps {
@@ -102,6 +104,7 @@ impl Deps {
         let session_secret_arn = read.required("SESSION_SECRET_ARN");
         let forge = Forge::at(&read.required("QUILLON_GITHUB_URL"));
         let kb_per_s = read.parsed("QUILLON_INGEST_KB_PER_S", DEFAULT_KB_PER_S);
+        let billing = read.parsed("QUILLON_BILLING", Billing::Off);
         read.finish()?;
         let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
         let store = Store::new(dynamodb.clone(), tables);
@@ -120,6 +123,7 @@ impl Deps {
             orgs: Fresh::new(MAX_FRESH),
             repositories: Fresh::new(MAX_FRESH),
             enriched: Fresh::new(MAX_FRESH),
+            billing,
         })
     }
 }
@@ -252,7 +256,15 @@ impl Large {
 /// Appends one batch to its trace; why it was not, if it was not.
 async fn append(deps: &Deps, claim: &Claim, batch: &Batch, now: Timestamp) -> Result<Option<&'static str>, Error> {
     let claim = repository::claim(deps, claim, batch, now).await?;
-    match deps.traces.append(&claim, batch, now).await? {
+    let traces = match deps.billing {
+        Billing::Off => deps.traces.clone(),
+        Billing::On => {
+            let org = credential::known(deps, claim.org, now).await?;
+            let subscription = org.as_ref().and_then(|org| org.subscription.as_ref());
+            deps.traces.keeping(entitlements(deps.billing, subscription, now).retention_days)
+        }
+    };
+    match traces.append(&claim, batch, now).await? {
         Appended::Stored { wants_seal } => {
             // Only a hint: the schedule finds every trace that is due.
             if wants_seal && let Err(error) = deps.queues.send_seal(claim.org, batch.trace, "ingest").await {

@@ -21,8 +21,8 @@ const LEVEL: i32 = 3;
 /// Largest chunk, in bytes.
 const MAX_CHUNK: usize = 350_000;
 
-/// How long a trace is kept, in days.
-const DAYS: i64 = 90;
+/// How long a trace is kept unless its org's plan says otherwise, in days.
+pub(crate) const DAYS: u32 = 90;
 
 /// How long the trace of a check is kept, in days.
 const CHECK_DAYS: i64 = 400;
@@ -47,12 +47,19 @@ pub enum Appended {
     Full,
 }
 
-/// Until when the telemetry of a sender is kept.
-pub(crate) fn expires_at(is_check: bool, now: Timestamp) -> Timestamp {
-    later(now, SignedDuration::from_hours(24 * if is_check { CHECK_DAYS } else { DAYS }))
-}
-
 impl Traces {
+    /// The same traces, for telemetry that is kept so many days. What is there already is kept as long as it was to be; the record
+    /// of a check is kept longer in any case.
+    #[must_use]
+    pub fn keeping(&self, days: u32) -> Self {
+        Self { days, ..self.clone() }
+    }
+
+    /// Until when the telemetry of a sender is kept.
+    pub(crate) fn expires_at(&self, is_check: bool, now: Timestamp) -> Timestamp {
+        later(now, SignedDuration::from_hours(24 * if is_check { CHECK_DAYS } else { i64::from(self.days) }))
+    }
+
     /// Appends a batch to its trace. The same batch again changes nothing that a reader sees.
     ///
     /// # Errors
@@ -63,7 +70,7 @@ impl Traces {
             return Ok(Appended::Stored { wants_seal: false });
         }
         let records = chunks.iter().map(|chunk| u64::from(chunk.records)).sum();
-        let expires_at = expires_at(claim.attempt.is_some(), now);
+        let expires_at = self.expires_at(claim.attempt.is_some(), now);
         let reserve = Reserve {
             chunks: u32::try_from(chunks.len()).unwrap_or(u32::MAX),
             records,
@@ -121,7 +128,7 @@ impl Traces {
             let is_news = take_in(&mut card, claim, headline);
             if is_first || is_news {
                 card.version += 1;
-                let expires_at = expires_at(card.attempt.is_some(), now);
+                let expires_at = self.expires_at(card.attempt.is_some(), now);
                 match self.store.save_card(&card, expires_at).await? {
                     Written::Done => {}
                     Written::Lost => continue,

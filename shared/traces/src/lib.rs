@@ -76,6 +76,8 @@ const SEALERS: usize = 2;
 pub struct Traces {
     store: TraceStore,
     shared: Arc<Shared>,
+    /// How long new telemetry is kept.
+    days: u32,
 }
 
 /// Which trace of which org.
@@ -103,7 +105,7 @@ impl Traces {
             lanes: Default::default(),
             sealers: tokio::sync::Semaphore::new(SEALERS),
         };
-        Self { store, shared: Arc::new(shared) }
+        Self { store, shared: Arc::new(shared), days: append::DAYS }
     }
 
     /// Waits until nobody else loads this trace.

@@ -7,7 +7,6 @@ use quillon_core::trace::card::{Card, Native};
 use quillon_core::trace::visibility::Override;
 use quillon_store::Written;
 
-use crate::append::expires_at;
 use crate::error::{Error, Result};
 use crate::{Traces, lock};
 
@@ -82,7 +81,10 @@ impl Traces {
                 return Ok(Some(card));
             }
             card.version += 1;
-            if self.store.save_card(&card, expires_at(card.attempt.is_some(), now)).await? == Written::Done {
+            // As long as what it is the card of.
+            let head = self.store.head(org, trace).await?;
+            let expires_at = head.and_then(|head| head.expires_at).unwrap_or_else(|| self.expires_at(card.attempt.is_some(), now));
+            if self.store.save_card(&card, expires_at).await? == Written::Done {
                 lock(&self.shared.cards).remove(&(org, trace));
                 return Ok(Some(card));
             }

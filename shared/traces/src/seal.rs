@@ -19,7 +19,6 @@ use quillon_core::trace::outline::{Outline, Tree};
 use quillon_core::trace::state::{TraceState, primary_root};
 use quillon_store::{SealPointer, StoredChunk, TraceHead, Written};
 
-use crate::append::expires_at;
 use crate::error::{Error, Result};
 use crate::sealed::Summary;
 use crate::sequence::SEALER_WAITS;
@@ -178,7 +177,7 @@ impl Traces {
             return Ok(None);
         }
         let Growing { outline, inside, .. } = growing;
-        let expires_at = head.expires_at.unwrap_or_else(|| expires_at(false, now));
+        let expires_at = head.expires_at.unwrap_or_else(|| self.expires_at(false, now));
         let mut writer = Writer::new(self, of, generation, expires_at, Arc::unwrap_or_clone(outline), Arc::unwrap_or_clone(inside));
         let tree = writer.outline.tree();
         writer.keep_span_of(primary_root(&writer.outline, &tree));

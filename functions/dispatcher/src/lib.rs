@@ -6,6 +6,7 @@ use quillon_core::attempt::Event;
 use quillon_core::id::OrgId;
 use quillon_core::message::{DispatchMessage, Envelope};
 use quillon_core::org::Org;
+use quillon_core::plan::{Billing, entitlements};
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::{Clock, Failure, Settings, SettingsError};
 use quillon_store::{Store, Tables};
@@ -21,6 +22,8 @@ pub struct Deps {
     pub workflow: Workflow,
     /// The time.
     pub clock: Clock,
+    /// Whether plans limit anything.
+    pub billing: Billing,
 }
 
 impl Deps {
@@ -42,10 +45,11 @@ impl Deps {
             offers: Some(read.required("QUEUE_OFFERS_URL")),
             ..QueueUrls::default()
         };
+        let billing = read.parsed("QUILLON_BILLING", Billing::Off);
         read.finish()?;
         let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), tables);
         let queues = Queues::new(aws_sdk_sqs::Client::new(sdk), urls);
-        Ok(Self { workflow: Workflow { store, queues }, clock })
+        Ok(Self { workflow: Workflow { store, queues }, clock, billing })
     }
 }
 
@@ -58,12 +62,13 @@ pub async fn handle(deps: &Deps, envelope: Envelope<DispatchMessage>) -> Result<
     Ok(admit(deps, org).await?)
 }
 
-/// Lets as many attempts start as the org has room for, oldest first.
+/// Lets as many attempts start as the org has room for, by its own limit and by that of its plan, oldest first.
 async fn admit(deps: &Deps, org: OrgId) -> Result<(), quillon_workflow::Error> {
     let workflow = &deps.workflow;
     // What waits in an org that is being deleted waits on: its admins may have it back.
-    let known = workflow.store.org(org).await?.filter(Org::is_open);
-    let Some(limit) = known.map(|org| org.concurrency) else { return Ok(()) };
+    let Some(known) = workflow.store.org(org).await?.filter(Org::is_open) else { return Ok(()) };
+    let entitled = entitlements(deps.billing, known.subscription.as_ref(), deps.clock.now());
+    let limit = known.concurrency.min(entitled.concurrency);
     let room = room(workflow.store.active(org).await?, limit);
     let wanted = u32::try_from(room).unwrap_or(u32::MAX).min(MAX_ADMISSIONS);
     if wanted == 0 {

@@ -88,11 +88,15 @@ fn refuse(denied: &Denied) -> Response<Bytes> {
     let status = match denied {
         Denied::Malformed(_) => StatusCode::BAD_REQUEST,
         Denied::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Denied::Missing | Denied::Job(CiError::Identity(IdentityError::Token { .. }) | CiError::Audience(_)) => StatusCode::UNAUTHORIZED,
+        // An issuer that says no does not know what the token names.
+        Denied::Missing
+        | Denied::Job(CiError::Identity(IdentityError::Token { .. } | IdentityError::Refused { .. }) | CiError::Audience(_)) => {
+            StatusCode::UNAUTHORIZED
+        }
         Denied::Job(CiError::Off(_)) | Denied::Org(Tenancy::Refused(_) | Tenancy::Invalid(_)) => StatusCode::FORBIDDEN,
         // Whether the org or its trust is missing is not told to whoever can make a token anywhere.
         Denied::Org(Tenancy::NotFound(_)) => StatusCode::FORBIDDEN,
-        Denied::Job(CiError::Identity(IdentityError::Unavailable { .. } | IdentityError::Refused { .. }))
+        Denied::Job(CiError::Identity(IdentityError::Unavailable { .. }))
         | Denied::Org(Tenancy::Store(_) | Tenancy::Entropy(_) | Tenancy::Contended(_))
         | Denied::Secret(_) => StatusCode::SERVICE_UNAVAILABLE,
     };

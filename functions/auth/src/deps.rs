@@ -2,6 +2,7 @@
 //!
 //! | setting | what it is |
 //! |---|---|
+//! | `QUILLON_GITHUB_URL`, `QUILLON_GITHUB_API_URL` | where GitHub is |
 //! | `QUILLON_GITHUB_CLIENT_ID` | client id of the GitHub App; without it nobody signs in with GitHub |
 //! | `QUILLON_GOOGLE_CLIENT_ID`, `QUILLON_GOOGLE_ISSUER` | the same for Google |
 //! | `QUILLON_OIDC_CLIENT_ID`, `QUILLON_OIDC_ISSUER`, `QUILLON_OIDC_NAME` | the same for one more OpenID provider, and what people call it |
@@ -66,9 +67,10 @@ impl Deps {
         let http = Http::new(read.optional("QUILLON_TRUST_FILE").map(PathBuf::from));
         let public = read.required("QUILLON_PUBLIC_URL");
         let public = web_url(&mut read, "QUILLON_PUBLIC_URL", &public);
-        let providers = providers(&mut read, &http);
+        let web = read.optional("QUILLON_GITHUB_URL").unwrap_or_else(|| "https://github.com".to_owned());
+        let providers = providers(&mut read, &web, &http);
         let trusted = CiIssuers {
-            github: read.optional("QUILLON_GITHUB_ACTIONS_ISSUER"),
+            github: read.optional("QUILLON_GITHUB_ACTIONS_ISSUER").filter(|issuer| is_of_this_github(issuer, &web)),
             gitlab: read.optional("QUILLON_GITLAB_ISSUER"),
             circleci: read.optional("QUILLON_CIRCLECI_ISSUER"),
             buildkite: read.optional("QUILLON_BUILDKITE_ISSUER"),
@@ -104,11 +106,17 @@ impl Deps {
     }
 }
 
-fn providers(read: &mut Reader<'_>, http: &Http) -> Vec<Provider> {
+/// Whether an issuer speaks of the repositories of this GitHub. Those of `github.com` and of a server somewhere else have the same numbers:
+/// the parameter's default must not let one speak for the other.
+fn is_of_this_github(issuer: &str, web: &str) -> bool {
+    let host = |text: &str| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+    host(issuer).as_deref() != Some("token.actions.githubusercontent.com") || host(web).as_deref() == Some("github.com")
+}
+
+fn providers(read: &mut Reader<'_>, web: &str, http: &Http) -> Vec<Provider> {
     let mut found = Vec::new();
-    let web = read.optional("QUILLON_GITHUB_URL").unwrap_or_else(|| "https://github.com".to_owned());
     let api = read.optional("QUILLON_GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".to_owned());
-    let (web, api) = (web_url(read, "QUILLON_GITHUB_URL", &web), web_url(read, "QUILLON_GITHUB_API_URL", &api));
+    let (web, api) = (web_url(read, "QUILLON_GITHUB_URL", web), web_url(read, "QUILLON_GITHUB_API_URL", &api));
     if let (Some(client_id), Some(web_url), Some(api_url)) = (read.optional("QUILLON_GITHUB_CLIENT_ID"), web, api) {
         found.push(Provider::Github(GithubOAuth { web_url, api_url, client_id, http: http.clone() }));
     }
@@ -140,6 +148,25 @@ fn web_url(read: &mut Reader<'_>, name: &str, text: &str) -> Option<Url> {
                 read.complain(format!("`{name}` is not an `http` or `https` URL"));
             }
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_public_issuer_speaks_for_repositories_of_github_com_only() {
+        let public = "https://token.actions.githubusercontent.com";
+        for (issuer, web, expected) in [
+            (public, "https://github.com", true),
+            ("https://token.actions.githubusercontent.com/acme", "https://github.com", true),
+            (public, "https://git.example.com", false),
+            ("https://token.actions.githubusercontent.com/acme", "http://127.0.0.1:8800/forge", false),
+            ("https://git.example.com/_services/token", "https://git.example.com", true),
+        ] {
+            assert_eq!(is_of_this_github(issuer, web), expected, "{issuer} {web}");
         }
     }
 }

@@ -49,12 +49,12 @@ pub(super) async fn act(visit: &Visit<'_>, action: AccountAction) -> Result<Resp
     let who = visit.who.ok_or(Problem::SignedOut)?;
     let done = match action {
         AccountAction::Unlink => {
-            let provider: ProviderId = form.parsed("provider")?;
+            let provider: ProviderId = form.named("provider")?;
             let done = tenancy.unlink(user.id, &provider, form.text("subject"), visit.now).await;
             done.map(|_| Flash::Unlinked)
         }
         AccountAction::EndSession => {
-            let session: SessionId = form.parsed("session")?;
+            let session: SessionId = form.named("session")?;
             tenancy.end_session_of(user.id, session).await.map(|()| Flash::SessionEnded)
         }
         AccountAction::EndOthers => {
@@ -68,7 +68,7 @@ pub(super) async fn act(visit: &Visit<'_>, action: AccountAction) -> Result<Resp
             Ok(Flash::SignedOutElsewhere)
         }
         AccountAction::EndLogin => {
-            let login: LoginId = form.parsed("login")?;
+            let login: LoginId = form.named("login")?;
             tenancy.end_login(user.id, login).await.map(|()| Flash::DeviceSignedOut)
         }
     };

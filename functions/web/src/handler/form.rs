@@ -59,7 +59,7 @@ impl Form {
     }
 
     /// A field that names a thing: what cannot be read names none.
-    pub(super) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<T, Problem> {
+    pub(super) fn named<T: std::str::FromStr>(&self, name: &str) -> Result<T, Problem> {
         self.text(name).parse().map_err(|_| Problem::NotFound)
     }
 
@@ -113,6 +113,6 @@ mod tests {
         let form = Form::of(&[("role", "admin"), ("role", "member"), ("name", " a "), ("id", "x")]);
         assert_eq!(form.values("role").collect::<Vec<_>>(), ["admin", "member"]);
         assert_eq!((form.text("name"), form.text("none"), form.kept("name").as_str()), ("a", "", " a "));
-        assert!(matches!(form.parsed::<quillon_core::id::UserId>("id"), Err(Problem::NotFound)));
+        assert!(matches!(form.named::<quillon_core::id::UserId>("id"), Err(Problem::NotFound)));
     }
 }

@@ -56,12 +56,12 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: MembersAction, for
     let (tenancy, deed) = (&visit.deps.tenancy, visit.deed());
     match action {
         MembersAction::Roles => {
-            let user: UserId = form.parsed("user")?;
+            let user: UserId = form.named("user")?;
             tenancy.set_roles(org.id, user, roles(form)?, &deed).await?;
             Ok(Done::Back(Flash::RolesChanged))
         }
         MembersAction::Remove => {
-            let user: UserId = form.parsed("user")?;
+            let user: UserId = form.named("user")?;
             tenancy.remove_member(org.id, user, &deed).await?;
             Ok(if visit.viewer().and_then(Viewer::user).is_some_and(|me| me.id == user) {
                 gone()
@@ -87,7 +87,7 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: MembersAction, for
             Ok(Done::Once { title: format!("Invitation to {}", org.name), main: page.render()? })
         }
         MembersAction::RevokeInvite => {
-            let invite: InviteId = form.parsed("invite")?;
+            let invite: InviteId = form.named("invite")?;
             tenancy.revoke_invite(org.id, invite, &deed).await?;
             Ok(Done::Back(Flash::InviteRevoked))
         }

@@ -33,7 +33,7 @@ const MAX_REPOSITORIES: usize = 5_000;
 pub(super) async fn show(visit: &Visit<'_>, org: &Org, again: Option<&Again<'_>>) -> Result<String, Problem> {
     let refused = again.filter(|again| again.action == SettingsAction::Sources(SourcesAction::Repository)).map(|again| again.form);
     let asked = match refused {
-        Some(form) => Some(form.parsed::<RepositoryId>("repository")?),
+        Some(form) => Some(form.named::<RepositoryId>("repository")?),
         None if again.is_some() => None,
         None => visit.parameter("repository").map(|text| text.parse().map_err(|_| Problem::NotFound)).transpose()?,
     };
@@ -164,13 +164,13 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: SourcesAction, for
     let (tenancy, deed) = (&visit.deps.tenancy, visit.deed());
     match action {
         SourcesAction::Claim => {
-            let id: InstallationId = form.parsed("installation")?;
+            let id: InstallationId = form.named("installation")?;
             tenancy.claim(org.id, id, visit.user()?, &deed).await?;
             tell(visit, org, id).await?;
             Ok(Done::Back(Flash::SourceClaimed))
         }
         SourcesAction::Release => {
-            let id: InstallationId = form.parsed("installation")?;
+            let id: InstallationId = form.named("installation")?;
             let known = installations(visit, org).await?.into_iter().find(|known| known.id == id).ok_or(Problem::NotFound)?;
             if form.text("confirm") != label(&known.login) {
                 return Err(Problem::Invalid(format!("to disconnect the account, type its name: {}", label(&known.login))));
@@ -180,7 +180,7 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: SourcesAction, for
             Ok(Done::Back(Flash::SourceReleased))
         }
         SourcesAction::Mode => {
-            let id: InstallationId = form.parsed("installation")?;
+            let id: InstallationId = form.named("installation")?;
             let (mode, keeps) = match form.text("mode") {
                 "all" => (SourceMode::All, false),
                 "selected" => (SourceMode::Selected, true),
@@ -194,8 +194,8 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: SourcesAction, for
         }
         SourcesAction::Autocheck => {
             let (id, wanted) = match (form.value("on"), form.value("off")) {
-                (Some(_), None) => (form.parsed("on")?, true),
-                (None, Some(_)) => (form.parsed("off")?, false),
+                (Some(_), None) => (form.named("on")?, true),
+                (None, Some(_)) => (form.named("off")?, false),
                 (None, None) | (Some(_), Some(_)) => return Err(Problem::BadForm("neither on nor off")),
             };
             tenancy.set_autocheck(org.id, id, wanted, &deed).await?;
@@ -203,7 +203,7 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: SourcesAction, for
             Ok(Done::To(with_flash(&back(visit, org, form), flash)))
         }
         SourcesAction::Repository => {
-            let id: RepositoryId = form.parsed("repository")?;
+            let id: RepositoryId = form.named("repository")?;
             let known = repository_of(visit, org, id).await?;
             let wanted = wanted(visit, form, &known.settings)?;
             if form.text("seen") != digest(&known.settings) && wanted != known.settings {

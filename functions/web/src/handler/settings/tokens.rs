@@ -90,7 +90,7 @@ async fn create(visit: &Visit<'_>, org: &Org, form: &Form) -> Result<Done, Probl
 }
 
 async fn rotate(visit: &Visit<'_>, org: &Org, form: &Form) -> Result<Done, Problem> {
-    let id: TokenId = form.parsed("token")?;
+    let id: TokenId = form.named("token")?;
     let asked = form.text("overlap");
     let (hours, words) =
         OVERLAPS.into_iter().find(|(hours, _)| *hours == asked).ok_or(Problem::BadForm("choose how long the old token works on"))?;
@@ -107,7 +107,7 @@ fn once(visit: &Visit<'_>, org: &Org, token: &quillon_core::org::Token, text: &s
 }
 
 async fn revoke(visit: &Visit<'_>, org: &Org, form: &Form) -> Result<Done, Problem> {
-    let id: TokenId = form.parsed("token")?;
+    let id: TokenId = form.named("token")?;
     let known = visit.deps.tenancy.tokens(org.id).await?.into_iter().find(|token| token.id == id).ok_or(Problem::NotFound)?;
     // As the page shows it.
     if form.text("confirm") != label(&known.name) {

@@ -85,7 +85,7 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: VisibilityAction, 
 /// The repository that a form means: a row's, or one by its name.
 async fn repository(visit: &Visit<'_>, org: &Org, form: &Form) -> Result<RepositoryId, Problem> {
     if form.value("repository").is_some() {
-        return form.parsed("repository");
+        return form.named("repository");
     }
     let typed = form.text("name");
     let unknown = || {

@@ -12,6 +12,7 @@ mod operator;
 mod operator_orgs;
 mod orgs;
 mod otlp;
+mod plans;
 mod runner;
 mod schema;
 mod strict;

@@ -60,16 +60,24 @@ impl World {
         Self::with_github(&GithubAt::default()).await
     }
 
+    /// An instance where plans are paid for, at a payment provider that is here, with this key of its API.
+    pub(crate) async fn paid(url: &str, key: &str) -> Self {
+        Self::with(&GithubAt::default(), |parameters| {
+            parameters.with("BillingMode", "stripe").with("StripeApiUrl", url).with_json_text("StripeSecretKey", key)
+        })
+        .await
+    }
+
     /// An instance whose answers stream: they follow a running trace for so long.
     pub(crate) async fn following(seconds: u64) -> Self {
-        Self::with(&GithubAt::default(), seconds).await
+        Self::with(&GithubAt::default(), |parameters| parameters.with("FollowS", seconds.to_string())).await
     }
 
     pub(crate) async fn with_github(github: &GithubAt) -> Self {
-        Self::with(github, 0).await
+        Self::with(github, |parameters| parameters).await
     }
 
-    async fn with(github: &GithubAt, follow_s: u64) -> Self {
+    async fn with(github: &GithubAt, change: impl FnOnce(Parameters) -> Parameters) -> Self {
         let start = Timestamp::from_second(1_800_000_000).expect("a time");
         let parameters = Parameters::new()
             .with("PublicUrl", "http://127.0.0.1:8800")
@@ -79,8 +87,8 @@ impl World {
             .with_json_text("GithubAppPrivateKey", &github.key)
             .with("GithubWebhookSecret", "a webhook secret of some length")
             .with("LeaseWaitMs", "0")
-            .with("FollowS", follow_s.to_string());
-        let template = Template::parse(BUNDLED, &parameters).expect("the template");
+            .with("FollowS", "0");
+        let template = Template::parse(BUNDLED, &change(parameters)).expect("the template");
         let clock = Clock::manual(start);
         let engines = Engines::open(&Storage::Memory, clock.clone()).expect("the engines");
         let environment = apply(&template, &engines).await.expect("the resources").of("Api");

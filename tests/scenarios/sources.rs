@@ -137,13 +137,15 @@ async fn a_repository_that_is_transferred_to_another_org_leaves_only_its_runs_be
     world.expect_check(&running, "lint", Phase::Cancelled).await;
 
     world.check("lint", Behaviour::Passes);
-    let (runs, title) = (world.runs_of(acme).await, world.stored(&done).await.runs[0].refs.len());
+    let (runs, before) = (world.runs_of(acme).await, world.stored(&running).await);
     // The same commit in the other org: its run is the first org's, and learns nothing of what the second does.
-    world.forge.push(world.repository.id, "secret-plans", done.as_str()).await.expect("a branch");
+    world.forge.push(world.repository.id, "secret-plans", running.as_str()).await.expect("a branch");
     let next = world.push("main").await;
     world.settle().await;
     world.expect_status(&next, "quillon", "success");
-    assert_eq!(world.stored(&done).await.runs[0].refs.len(), title);
+    let after = world.stored(&running).await;
+    assert_eq!((after.runs.len(), &after.runs[0].refs, after.attempts.len()), (1, &before.runs[0].refs, before.attempts.len()));
+    assert!(world.stored(&done).await.runs.iter().all(|run| run.org == acme));
     assert_eq!((world.runs_of(acme).await, world.runs_of(globex).await), (runs, 1));
     assert!(world.stored(&next).await.runs.iter().all(|run| run.org == globex));
 

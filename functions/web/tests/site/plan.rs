@@ -1,5 +1,4 @@
 //! Settings, Plan: what is paid for and what it gives, in words.
-#![expect(clippy::expect_used, reason = "a table that does not answer fails its test")]
 
 use http::StatusCode;
 use jiff::SignedDuration;

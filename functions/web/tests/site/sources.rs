@@ -105,7 +105,7 @@ async fn an_account_is_disconnected_by_who_types_its_name() {
     assert_eq!(world.events().await, [EventMessage::Claim { installation: InstallationId(11), org: acme.id }]);
     assert_eq!(world.deps.store.installation(InstallationId(12)).await.expect("a table").expect("there").org, Some(globex.id));
     let log = world.deps.store.audit(acme.id, &Page::first(5)).await.expect("a table").items;
-    assert_eq!((log[0].action.word(), log[0].subject.as_str()), ("source_released", "acme-inc"));
+    assert!(log.iter().any(|entry| (entry.action.word(), entry.subject.as_str()) == ("source_released", "acme-inc")), "{log:?}");
 }
 
 #[tokio::test]

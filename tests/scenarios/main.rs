@@ -2,12 +2,14 @@
 
 #![expect(clippy::expect_used, reason = "a scenario has nobody to answer to: it fails where it stands")]
 
+mod access;
 mod cancel_rerun;
 mod deliveries;
 mod faults;
 mod forks;
 mod lifecycle;
 mod merging;
+mod plans;
 mod push_to_green;
 mod read_back;
 mod recovery;

@@ -5,6 +5,7 @@
 
 mod agent;
 mod expect;
+mod people;
 mod sources;
 mod telemetry;
 mod world;

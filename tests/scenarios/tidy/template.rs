@@ -136,13 +136,14 @@ impl Function {
     }
 }
 
-/// The names that follow `required("`, `optional("` and the like.
+/// The names that follow `required("`, `optional("` and the like; fields of forms are read by such words too, but in small letters.
 fn settings_of(file: &SourceFile) -> Vec<String> {
     const CALLS: [&str; 4] = ["required(\"", "optional(\"", "parsed(\"", "required_parsed(\""];
     let mut names = Vec::new();
     for call in CALLS {
         names.extend(file.text.split(call).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
     }
+    names.retain(|name| !name.contains(|c: char| c.is_ascii_lowercase()));
     names
 }
 
@@ -175,7 +176,9 @@ fn target(value: &Value) -> String {
 
 fn variables(value: &Value) -> BTreeMap<String, String> {
     let mapping = value.as_mapping().cloned().unwrap_or_default();
-    mapping.iter().map(|(name, value)| (text(name), target(value))).collect()
+    // What is composed of several parts is a text, and no resource.
+    let meant = |value: &Value| if plain(value).is_sequence() { "a composed text".to_owned() } else { target(value) };
+    mapping.iter().map(|(name, value)| (text(name), meant(value))).collect()
 }
 
 #[test]

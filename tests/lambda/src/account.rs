@@ -65,6 +65,8 @@ impl Account {
             .with("GithubApiUrl", api_url)
             .with("GithubUrl", api_url.trim_end_matches("/api/v3"))
             .with("GithubAppId", forge.app_id().to_string())
+            .with("GithubClientId", forge.client_id())
+            .with_json_text("GithubClientSecret", forge.client_secret())
             .with_json_text("GithubAppPrivateKey", forge.app_private_key_pem())
             .with_json_text("GithubWebhookSecret", development::WEBHOOK_SECRET)
             .with("AutoClaim", "true")
@@ -214,6 +216,7 @@ async fn open_forge(root: &Path, clock: &Clock) -> Forge {
     let mut config = ForgeConfig::new(root.to_owned(), public_url, webhook_url, development::WEBHOOK_SECRET, Arc::new(move || hands.now()));
     // Nobody listens there: events come from files.
     config.delivery = Delivery::Held;
+    config.callback_urls = vec![Url::parse(&format!("{}/auth/github/callback", development::PUBLIC_URL)).expect("a url")];
     let forge = Forge::open(config).await.expect("a forge");
     let router = axum::Router::new().nest_service("/forge", forge.router());
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use jiff::Timestamp;
-use quillon::engine::{Engines, Storage};
-use quillon::template::{BUNDLED, Parameters, Template, apply};
+use quillon::cloud::Cloud;
+use quillon::engine::Storage;
+use quillon::template::{BUNDLED, Parameters, Template};
 use quillon_auth::{Deps, handle};
 use quillon_core::Sensitive;
 use quillon_core::person::{ProviderId, User};
@@ -84,11 +85,12 @@ impl World {
             .with("OidcClientId", company.client_id())
             .with_json_text("OidcClientSecret", company.client_secret());
         let template = Template::parse(BUNDLED, &more(parameters)).expect("the template");
-        let engines = Engines::open(&Storage::Memory, clock.clone()).expect("the engines");
-        let environment = apply(&template, &engines).await.expect("the resources").of("Auth");
+        let cloud = Cloud::open(template, &Storage::Memory, clock.clone()).await.expect("the engines");
+        let environment = cloud.environment("Auth");
         let session = environment.get("SESSION_SECRET_ARN").expect("a session secret").clone();
-        let key = Secrets::new(engines.secrets_client()).instance_key(&session, clock.now()).await.expect("a key");
-        let deps = Deps::new(&Settings::new(environment), &engines.sdk_config(), clock.clone()).expect("the settings");
+        let key = Secrets::new(cloud.engines().secrets_client()).instance_key(&session, clock.now()).await.expect("a key");
+        // It may do here what the template allows it, and nothing else.
+        let deps = Deps::new(&Settings::new(environment), &cloud.sdk_config("Auth"), clock.clone()).expect("the settings");
         Self { deps, clock, forge, google, company, ann, ben, installation, key, _directory: directory }
     }
 

@@ -125,7 +125,7 @@ fn keys_for_other_uses_are_no_keys() {
     encryption.common.public_key_use = Some(PublicKeyUse::Encryption);
     let mut other = signer.public.clone();
     other.common.key_algorithm = Some(jsonwebtoken::jwk::KeyAlgorithm::RS512);
-    let mut signing = signer.public.clone();
+    let mut signing = signer.public;
     signing.common.public_key_use = Some(PublicKeyUse::Signature);
     assert_eq!(check(&token, &[encryption, other], NOW), Err(TokenError::UnknownKey));
     assert!(check(&token, &[signing], NOW).is_ok());
@@ -135,7 +135,7 @@ fn keys_for_other_uses_are_no_keys() {
 fn a_token_without_a_key_id_is_of_the_only_key_that_fits() {
     let (rsa, elliptic) = (Signer::rsa("1"), Signer::ec("2"));
     let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &claims(), &elliptic.key).expect("a token");
-    let keys = [rsa.public.clone(), elliptic.public.clone()];
+    let keys = [rsa.public, elliptic.public.clone()];
     assert!(check(&token, &keys, NOW).is_ok());
     let two = [Signer::ec("3").public, elliptic.public];
     assert_eq!(check(&token, &two, NOW), Err(TokenError::UnknownKey));

@@ -12,6 +12,7 @@
 //! **Steps that stop half-way.** A step is one conditional write where it can be. Those of several writes do first what can be
 //! repeated, so that the same call again ends where the first one would have.
 
+mod adoption;
 mod billing;
 mod ci;
 mod credentials;

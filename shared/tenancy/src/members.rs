@@ -78,39 +78,6 @@ impl Tenancy {
         Err(Error::Contended("membership of the org"))
     }
 
-    /// Makes a person the first admin of an org that has none, because an installation or the operator made it. That they
-    /// administer the account behind it is the caller's to check.
-    ///
-    /// # Errors
-    /// When the org has an admin, or the table cannot be used.
-    pub async fn adopt(&self, org: OrgId, user: &User, deed: &Deed<'_>) -> Result<Member> {
-        let mut record = Record::of(self, deed);
-        for _ in 0..MAX_DECISIONS {
-            let known = self.open(org).await?;
-            let admins = self.store.admins(org).await?;
-            let member = self.store.member(org, user.id).await?;
-            if let Some(member) = member.clone().filter(|_| admins.users.contains(&user.id)) {
-                return Ok(member);
-            }
-            if !admins.users.is_empty() {
-                return Err(Error::refused("the org has an admin: ask to be invited"));
-            }
-            if member.is_none() {
-                self.check_room(&known, user, deed).await?;
-            }
-            let after = admins_after(&admins.users, user.id, Some(Roles::BOTH)).map_err(Error::refused)?;
-            record.write(org, AuditAction::OrgAdopted, known.name.as_str(), "").await?;
-            let member = match member {
-                Some(member) => Member { roles: Roles::BOTH, ..member },
-                None => joining(org, user, Roles::BOTH, "the installation", deed),
-            };
-            if self.store.save_membership(&member, &admins, &after).await? == Written::Done {
-                return Ok(member);
-            }
-        }
-        Err(Error::Contended("membership of the org"))
-    }
-
     /// Takes somebody out of an org. What they ran stays; invitations that are still open for them are taken back.
     ///
     /// # Errors

@@ -75,8 +75,7 @@ impl Tenancy {
         Ok(self.store.member(org, user).await?.is_some_and(|member| member.invited_by == MADE))
     }
 
-    /// Makes an org that has nobody yet, as the operator does; its first admin comes by [`Tenancy::adopt`] or
-    /// [`Tenancy::add_member`].
+    /// Makes an org that has nobody yet, as the operator does; its first admin comes by [`Tenancy::add_member`].
     ///
     /// # Errors
     /// When the name is taken, or the table cannot be used.

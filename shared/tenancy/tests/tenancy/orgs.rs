@@ -154,17 +154,40 @@ async fn a_plan_says_how_many_come_in_and_is_ended_before_its_org() {
 }
 
 #[tokio::test]
-async fn an_org_of_the_operator_has_nobody_until_somebody_adopts_it() {
+async fn an_org_that_an_installation_made_is_adopted_by_who_administers_the_account() {
     let world = World::new().await;
     let (ann, ben) = (world.person("ann").await, world.person("ben").await);
     let org = world.tenancy.found_org(name("acme"), &deed(at(-2))).await.expect("founded");
     assert!(is_refused(&world.tenancy.found_org(name("ACME"), &deed(at(0))).await));
     assert_eq!(world.members(org.id).await, [""; 0]);
+    world.install(Some(org.id)).await;
+    assert!(is_refused(&world.tenancy.adopt(org.id, &ann, &deed(at(1))).await), "GitHub has said nothing");
+    world.sees(&ann, false).await;
+    assert_eq!(world.tenancy.adoptable(ann.id, at(1)).await.expect("a list"), []);
+    assert!(is_refused(&world.tenancy.adopt(org.id, &ann, &deed(at(1))).await), "she is no admin there");
+    world.sees(&ann, true).await;
+    world.sees(&ben, true).await;
+    assert_eq!(world.tenancy.adoptable(ann.id, at(15 * 60)).await.expect("a list"), [], "what GitHub said is old");
+    assert_eq!(world.tenancy.adoptable(ann.id, at(1)).await.expect("a list"), std::slice::from_ref(&org));
     // A member who is no admin does not keep the first admin away.
     world.join(org.id, &ann, Roles::MEMBER).await;
-    world.tenancy.adopt(org.id, &ann, &deed(at(1))).await.expect("adopted");
-    assert_eq!(world.members(org.id).await, ["ann: admin and member"]);
-    world.tenancy.adopt(org.id, &ann, &deed(at(1))).await.expect("again");
-    assert!(is_refused(&world.tenancy.adopt(org.id, &ben, &deed(at(1))).await), "it has an admin");
-    assert_eq!(world.deeds(org.id).await, [AuditAction::OrgMade, AuditAction::MemberAdded, AuditAction::OrgAdopted]);
+    let (now, later) = (deed(at(1)), deed(at(2)));
+    let (one, other) = tokio::join!(world.tenancy.adopt(org.id, &ann, &now), world.tenancy.adopt(org.id, &ben, &now));
+    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    let (first, second) = if one.is_ok() { (&ann, &ben) } else { (&ben, &ann) };
+    world.tenancy.adopt(org.id, first, &later).await.expect("as it is");
+    assert!(is_refused(&world.tenancy.adopt(org.id, second, &later).await), "it has an admin");
+    assert_eq!(world.tenancy.adoptable(second.id, at(2)).await.expect("a list"), []);
+    assert_eq!(world.db.store.admins(org.id).await.expect("the admins").users.len(), 1);
+}
+
+#[tokio::test]
+async fn an_org_of_the_operator_gets_its_first_admin_from_the_operator() {
+    let world = World::new().await;
+    let (ann, ben) = (world.person("ann").await, world.person("ben").await);
+    let org = world.tenancy.found_org(name("acme"), &deed(at(-2))).await.expect("founded");
+    world.join(org.id, &ann, Roles::MEMBER).await;
+    world.join(org.id, &ben, Roles::BOTH).await;
+    assert!(is_refused(&world.tenancy.set_roles(org.id, ben.id, Roles::MEMBER, &deed(at(1))).await), "the last admin");
+    assert_eq!(world.members(org.id).await, ["ann: member", "ben: admin and member"]);
 }

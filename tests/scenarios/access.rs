@@ -12,6 +12,7 @@ use quillon_core::access::{Permission, Standing, Verdict, allows};
 use quillon_core::member::Roles;
 use quillon_core::org::Scope;
 use quillon_tests::World;
+use serde_json::{Value, json};
 
 /// What is there for whoever comes, by method and path; everything else refuses, or leads to the first page or to signing in.
 const OPEN: [(&str, &str); 2] = [("GET", "/healthz"), ("GET", "/plans")];
@@ -123,5 +124,66 @@ async fn telemetry_is_taken_from_whom_the_table_says() {
             assert_eq!(world.system.http(request).await.status().as_u16(), 401, "{path} with {credential}");
         }
     }
+    world.finish().await;
+}
+
+/// The tables of the local cloud let a function do what the template grants it and no more.
+#[tokio::test]
+async fn the_api_has_the_rights_that_its_calls_take() {
+    let mut world = World::new().await;
+    let acme = world.org_named("acme").await;
+    let ann = world.member(acme, "ann", Roles::BOTH).await;
+    let (bob, _) = world.person("bob").await;
+    let call = async |method: &str, path: &str, credential: &str, body: Value| {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "quillon.test")
+            .header("authorization", format!("Bearer {credential}"))
+            .header("content-type", "application/json")
+            .body(Bytes::from(if body.is_null() { String::new() } else { body.to_string() }))
+            .expect("a request");
+        let answer = world.system.http(request).await;
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        assert!(answer.status().is_success(), "{method} {path}: {} {text}", answer.status());
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    };
+    let operator =
+        async |method: &str, path: &str, body: Value| call(method, &format!("/operator/v1/{path}"), &world.operator_key, body).await;
+    operator("POST", "orgs", json!({ "name": "beta" })).await;
+    operator("PUT", "orgs/beta", json!({ "name": "gamma", "public_traces": false })).await;
+    operator("POST", "orgs/gamma/members", json!({ "user": bob.id, "roles": ["admin", "member"] })).await;
+    operator("POST", "orgs/gamma/members", json!({ "user": bob.id, "roles": ["admin"] })).await;
+    let invite = operator("POST", "orgs/gamma/invites", json!({ "invitee": "cyd", "roles": ["member"] })).await;
+    operator("GET", "orgs/gamma/invites", Value::Null).await;
+    operator("DELETE", &format!("orgs/gamma/invites/{}", invite["invite"]["id"].as_str().expect("an id")), Value::Null).await;
+    let token = operator("POST", "tokens", json!({ "org": "gamma", "name": "x" })).await;
+    operator("DELETE", &format!("tokens/{}?org=gamma", token["record"]["id"].as_str().expect("an id")), Value::Null).await;
+    operator("DELETE", "orgs/gamma", Value::Null).await;
+    operator("POST", "orgs/gamma/restore", json!({})).await;
+    operator("GET", "orgs/gamma/members", Value::Null).await;
+    operator("PUT", "repositories/acme/app/settings", json!({ "timeout_s": 77, "autocheck": false })).await;
+    let installations = operator("GET", "installations", Value::Null).await;
+    assert_eq!(installations["installations"][0]["org"], "acme", "{installations}");
+    operator("POST", &format!("installations/{}/claim", world.installation.id), json!({ "org": "acme" })).await;
+    operator("POST", "orgs/acme/members", json!({ "user": bob.id, "roles": ["member"] })).await;
+    operator("DELETE", &format!("orgs/acme/members/{}", bob.id), Value::Null).await;
+
+    let installation = world.installation.id;
+    let ask = async |query: String| {
+        let answer = call("POST", "/query", &ann, json!({ "query": query })).await;
+        assert!(answer["errors"].is_null(), "{query}: {answer}");
+        answer["data"].clone()
+    };
+    ask("{ user { id orgs { name subscription { status } features { name } } } sources { id } getRepos { name } }".to_owned()).await;
+    for repositories in [json!([]), json!(["acme/app"])] {
+        let source = format!("{{ installationId: \"{installation}\", mode: SELECTED, repositories: {repositories} }}");
+        ask(format!("mutation {{ configureSource(source: {source}) {{ mode repositories }} }}")).await;
+    }
+    let checked = ask("{ user { repositories { ref mappedSource { mode } } } }".to_owned()).await;
+    assert_eq!(checked["user"]["repositories"][0]["mappedSource"]["mode"], "SELECTED", "{checked}");
+    ask(format!("mutation {{ updateOrgRepoSetting(org: \"{acme}\", setting: {{ repo: \"acme/app\", isPublic: true }}) }}")).await;
+    ask(format!("mutation {{ deleteOrgRepoSetting(org: \"{acme}\", repoName: \"acme/app\") }}")).await;
+    world.settle().await;
     world.finish().await;
 }

@@ -18,6 +18,7 @@ use quillon_forge::{
 };
 use quillon_runtime::Clock;
 use quillon_secrets::InstanceKey;
+use quillon_test_vendors::stripe::Stripe;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -48,13 +49,24 @@ pub struct Setup {
     pub ingest_kb_per_s: u32,
     /// How many seconds answers follow a running trace; 0 where they cannot stream.
     pub follow_s: u32,
+    /// Whether plans are paid for, at a Stripe of the world's own.
+    pub bills: bool,
     /// Where the system keeps its state; in memory without one.
     pub storage: Storage,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { auto_claim: true, run_forks: false, status_limit: 1_000, mergeable_nulls: 0, ingest_kb_per_s: 4_096, follow_s: 0, storage: Storage::Memory }
+        Self {
+            auto_claim: true,
+            run_forks: false,
+            status_limit: 1_000,
+            mergeable_nulls: 0,
+            ingest_kb_per_s: 4_096,
+            follow_s: 0,
+            bills: false,
+            storage: Storage::Memory,
+        }
     }
 }
 
@@ -76,6 +88,8 @@ pub struct World {
     pub repository: Repository,
     /// The operator's key.
     pub operator_key: String,
+    /// Who takes the payments, where anything is paid for.
+    pub stripe: Option<Stripe>,
     commits: u32,
     remembered: Option<(AttemptId, String)>,
     _directory: TempDir,
@@ -92,7 +106,9 @@ impl World {
         let directory = TempDir::new().expect("a directory");
         let clock = Clock::manual("2026-11-22T12:00:00Z".parse().expect("a time"));
         let forge = open_forge(&directory, &clock, &setup).await;
-        let system = Arc::new(open_system(&forge, &clock, &setup).await);
+        let hands = clock.clone();
+        let stripe = if setup.bills { Some(Stripe::start(Arc::new(move || hands.now())).await) } else { None };
+        let system = Arc::new(open_system(&forge, &clock, &setup, stripe.as_ref()).await);
         forge.set_sink(receiver(&system));
         let account = forge.create_account("acme", AccountKind::Organization).expect("an account");
         let installation = forge.install(account.id, Selection::All).expect("an installation");
@@ -109,6 +125,7 @@ impl World {
             installation,
             repository,
             operator_key,
+            stripe,
             commits: 0,
             remembered: None,
             _directory: directory,
@@ -120,8 +137,8 @@ impl World {
     /// The same world after its process died and came back: tables, queues and forge are as they were left.
     pub async fn restart(&mut self, setup: &Setup) {
         // The directory has one owner at a time: the old system has to be gone before the new one comes.
-        self.live_in(open_system(&self.forge, &self.clock, &Setup::default()).await);
-        self.live_in(open_system(&self.forge, &self.clock, setup).await);
+        self.live_in(open_system(&self.forge, &self.clock, &Setup::default(), None).await);
+        self.live_in(open_system(&self.forge, &self.clock, setup, self.stripe.as_ref()).await);
     }
 
     fn live_in(&mut self, system: System) {
@@ -302,8 +319,8 @@ async fn open_forge(directory: &TempDir, clock: &Clock, setup: &Setup) -> Forge 
     forge
 }
 
-async fn open_system(forge: &Forge, clock: &Clock, setup: &Setup) -> System {
-    let parameters = Parameters::new()
+async fn open_system(forge: &Forge, clock: &Clock, setup: &Setup, stripe: Option<&Stripe>) -> System {
+    let mut parameters = Parameters::new()
         .with("PublicUrl", PUBLIC_URL)
         .with("GithubApiUrl", forge.api_url())
         .with("GithubUrl", forge.api_url().trim_end_matches("/api/v3"))
@@ -315,6 +332,14 @@ async fn open_system(forge: &Forge, clock: &Clock, setup: &Setup) -> System {
         .with("IngestKbPerS", setup.ingest_kb_per_s.to_string())
         .with("FollowS", setup.follow_s.to_string())
         .with("LeaseWaitMs", "0");
+    if let Some(stripe) = stripe {
+        parameters = parameters
+            .with("BillingMode", "stripe")
+            .with("StripeApiUrl", stripe.url())
+            .with("StripePriceTeam", stripe.price())
+            .with("StripeSecretKey", stripe.key())
+            .with("StripeWebhookSecret", stripe.webhook_secret());
+    }
     System::open(&parameters, &setup.storage, clock.clone()).await.expect("a system")
 }
 
@@ -331,6 +356,11 @@ pub(crate) async fn instance_key(system: &System) -> InstanceKey {
 }
 
 impl World {
+    /// The key that forms and credentials of this instance are signed with.
+    pub async fn instance_key(&self) -> InstanceKey {
+        instance_key(&self.system).await
+    }
+
     /// The id of the newest attempt of a task of a commit's newest run, with its number.
     pub async fn attempt(&self, sha: &CommitSha, label: &str) -> (AttemptId, u32) {
         let stored = self.stored(sha).await;

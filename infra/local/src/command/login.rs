@@ -100,8 +100,11 @@ pub(crate) async fn login(options: LoginOptions, environment: &BTreeMap<String, 
             Ok(ExitCode::SUCCESS)
         }
         Err(why) => {
-            // An org of somebody else, or of another server, would be sent with every trace.
-            directories.remove_org()?;
+            // What is there may be of somebody else, or of another server; it would be sent with every trace.
+            let is_theirs = directories.org().is_some_and(|org| who.orgs.iter().any(|theirs| theirs.id == org.id));
+            if !is_theirs {
+                directories.remove_org()?;
+            }
             bail!("{}", why.words(&server))
         }
     }

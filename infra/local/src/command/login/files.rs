@@ -13,6 +13,8 @@ use quillon_core::Sensitive;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::Membership;
+
 /// Largest file that is read, in bytes; the CLI's own are a few hundred.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -85,6 +87,11 @@ impl Directories {
     /// Which server they are signed in to.
     pub(super) fn login(&self) -> anyhow::Result<Option<Login>> {
         read(&self.quillon.join("login.json"))
+    }
+
+    /// The org that they work in; one that cannot be read is none.
+    pub(super) fn org(&self) -> Option<Membership> {
+        read(&self.dagger.join("org")).ok().flatten()
     }
 
     /// Keeps a login; whoever looks meanwhile sees the old one or the new one.

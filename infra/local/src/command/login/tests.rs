@@ -186,6 +186,7 @@ fn the_files_are_those_of_the_dagger_cli() {
     directories.save_org(r#"{"id":"org_1","name":"acme"}"#).expect("written");
     assert_eq!(fs::read_to_string(dagger.join("credentials.json")).expect("a file"), r#"{"access_token":"qat_1","token_type":"Bearer"}"#);
     assert_eq!(fs::read_to_string(dagger.join("org")).expect("a file"), r#"{"id":"org_1","name":"acme"}"#);
+    assert_eq!(directories.org(), Some(Membership { id: "org_1".to_owned(), name: "acme".to_owned() }));
     let mode = |name: &str| fs::metadata(dagger.join(name)).expect("there").permissions().mode() & 0o777;
     assert_eq!((mode("credentials.json"), mode("org"), mode("")), (0o600, 0o600, 0o755));
     let left: Vec<_> = fs::read_dir(&dagger).expect("a directory").map(|entry| entry.expect("an entry").file_name()).collect();

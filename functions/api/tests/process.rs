@@ -21,6 +21,11 @@ async fn every_event_is_answered() {
             "query-anonymous" => assert_eq!(status, 401, "{name}: {body}"),
             "query-user" => assert_eq!((status, &document()["data"]["user"]["orgs"][0]["name"]), (200, &"acme".into()), "{name}: {body}"),
             "query-org" => assert_eq!((status, &document()["data"]["org"]["name"]), (200, &"acme".into()), "{name}: {body}"),
+            // The token of development is for checks alone.
+            "engines" => {
+                assert_eq!(status, 403, "{name}: {body}");
+                assert!(document()["message"].as_str().is_some_and(|message| message.contains("engines:use")), "{name}: {body}");
+            }
             // A stream is given in one piece: it has ended, and what went wrong is in it.
             "query-spans" => {
                 assert_eq!(status, 200, "{name}: {body}");

@@ -56,10 +56,8 @@ impl Query {
         sources::repositories_of(context.data_unchecked::<Deps>(), &access, &installation).await
     }
 
-    /// Where a person connects a GitHub account.
-    ///
-    /// It is an address of this server, which sends the browser on to GitHub with a state of its own: what comes back to any
-    /// other address could not be told from an attack.
+    /// Where a person connects a GitHub account: an address of this server, which sends the browser on to GitHub with a state of
+    /// its own. What comes back to any other address could not be told from an attack.
     #[graphql(name = "githubOAuthURL")]
     async fn github_oauth_url(
         &self,

@@ -41,7 +41,15 @@ impl World {
     /// The events of an operation and how long the answer was.
     pub(crate) async fn events_and_bytes(&self, authorization: &str, document: &str, variables: Value) -> (Vec<Sent>, usize) {
         let body = self.stream(authorization, document, variables).await.whole().await;
-        (events_of(&body), body.len())
+        let events = events_of(&body);
+        for event in &events {
+            if let Sent::Next(answer) = event
+                && !answer["data"].is_null()
+            {
+                crate::strict::assert_selected(document, &answer["data"]);
+            }
+        }
+        (events, body.len())
     }
 
     /// The body of an operation whose client reads events.

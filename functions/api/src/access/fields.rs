@@ -123,3 +123,36 @@ impl Field {
         self == Self::RerunChecks || self == Self::RerunLoad
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_changes_something_asks_for_a_right_to_change() {
+        for field in Field::all() {
+            let changes = field.owner() == "Mutation";
+            let reads = |permission: Permission| {
+                matches!(permission, Permission::SeeOrg | Permission::ViewRuns | Permission::ViewSettings | Permission::ViewPlan)
+            };
+            match field.asks() {
+                Asks::Credential => assert!(!changes, "{field:?}"),
+                Asks::In(permission) => assert_eq!(changes, !reads(permission), "{field:?}"),
+                Asks::InSome(permissions) => assert!(!changes && permissions.iter().all(|permission| reads(*permission)), "{field:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn checks_and_traces_are_read_by_those_who_view_runs() {
+        for field in Field::all() {
+            let name = field.name().to_ascii_lowercase();
+            let is_about_runs = ["checks", "trace", "spans", "logs"].iter().any(|word| name.contains(word)) && field.owner() != "Mutation";
+            match field.asks() {
+                Asks::In(permission) => assert_eq!(is_about_runs, permission == Permission::ViewRuns, "{field:?}"),
+                Asks::InSome([permission]) => assert_eq!(is_about_runs, *permission == Permission::ViewRuns, "{field:?}"),
+                Asks::Credential | Asks::InSome(_) => assert!(!is_about_runs, "{field:?}"),
+            }
+        }
+    }
+}

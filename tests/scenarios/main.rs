@@ -16,4 +16,5 @@ mod recovery;
 mod sources;
 mod supersede;
 mod telemetry;
+mod tenants;
 mod tidy;

@@ -76,17 +76,16 @@ async fn go_on(
     let code = code.ok_or_else(|| Box::new(Notice::damaged(public, "it has no `code`")))?;
     // Before the code is redeemed: a code is good once, and whoever signed out meanwhile can come back with it.
     let user = match flow.purpose {
-        Purpose::SignIn { .. } => None,
+        Purpose::SignIn => None,
         Purpose::Link { session } | Purpose::Sources { session } => Some(same_person(deps, session, request, now).await?),
     };
     let (profile, token) = redeem(deps, provider, flow, code, now).await?;
     let failed = |error: quillon_tenancy::Error| Box::new(Notice::failed(public, &error));
     match (&flow.purpose, user) {
-        (Purpose::SignIn { notes_sources }, _) => {
+        (Purpose::SignIn, _) => {
             let user = deps.tenancy.sign_in(&profile, now).await.map_err(failed)?;
-            if *notes_sources {
-                note_sources(deps, provider, user.id, token.as_ref(), now).await?;
-            }
+            // Who comes first is offered what is theirs already. What GitHub does not say now keeps nobody out.
+            let _told = note_sources(deps, provider, user.id, token.as_ref(), now).await;
             begin_session(deps, user.id, request, now).await.map(|cookie| vec![cookie]).map_err(failed)
         }
         (Purpose::Link { .. }, Some(user)) => {
@@ -152,8 +151,10 @@ async fn expect_linked(deps: &Deps, user: UserId, profile: &Profile, flow: &Flow
 /// Writes down what the person administers at GitHub.
 async fn note_sources(deps: &Deps, provider: &Provider, user: UserId, token: Option<&UserToken>, now: Timestamp) -> Result<(), Unfinished> {
     let (Provider::Github(github), Some(token)) = (provider, token) else { return Ok(()) };
-    let sources = github.sources(token, now).await;
-    let sources = sources.map_err(|error| Box::new(Notice::unidentified(&deps.public, provider, &error)))?;
+    let sources = github.sources(token, now).await.map_err(|error| {
+        tracing::warn!(user.id = %user, "GitHub did not say what a person administers: {error}");
+        Box::new(Notice::unidentified(&deps.public, provider, &error))
+    })?;
     deps.tenancy.note_sources(user, &sources, now).await.map_err(|error| Box::new(Notice::failed(&deps.public, &error)))
 }
 

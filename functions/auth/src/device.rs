@@ -63,6 +63,21 @@ pub(crate) async fn token(deps: &Deps, request: &Request<Bytes>, now: Timestamp)
     answer(grant(deps, request, now).await)
 }
 
+/// `POST /oauth/revoke` ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)): a device signs itself out, all of its tokens end. An
+/// unknown token has ended already.
+pub(crate) async fn revoke(deps: &Deps, request: &Request<Bytes>, now: Timestamp) -> Response<Bytes> {
+    answer(end(deps, request, now).await)
+}
+
+async fn end(deps: &Deps, request: &Request<Bytes>, now: Timestamp) -> Result<Value, No> {
+    let (form, _) = read(request)?;
+    let token = form.value("token").ok_or_else(|| No::new("invalid_request", "`token` is missing"))?;
+    if token.len() <= MAX_CREDENTIAL {
+        deps.tenancy.end_access(token, now).await.map_err(|error| No::unavailable(&error))?;
+    }
+    Ok(json!({}))
+}
+
 async fn begin(deps: &Deps, request: &Request<Bytes>, now: Timestamp) -> Result<Value, No> {
     let (form, client) = read(request)?;
     let from = guard::source_address(request.headers());

@@ -24,11 +24,7 @@ const SIGNED_FOR: &str = "sign-in";
 #[serde(rename_all = "snake_case", tag = "w")]
 pub(crate) enum Purpose {
     /// They are signed in.
-    SignIn {
-        /// Whether GitHub is asked what they administer.
-        #[serde(rename = "n")]
-        notes_sources: bool,
-    },
+    SignIn,
     /// What they are called there is linked to the person of a session.
     Link {
         /// That session.
@@ -121,7 +117,7 @@ mod tests {
     #[test]
     fn a_cookie_holds_one_sign_in_for_ten_minutes() {
         let session = SessionId::from_parts(1, 1);
-        for purpose in [Purpose::SignIn { notes_sources: true }, Purpose::Link { session }, Purpose::Sources { session }] {
+        for purpose in [Purpose::SignIn, Purpose::Link { session }, Purpose::Sources { session }] {
             let flow = flow(purpose, &format!("/{}", "a".repeat(1_000)));
             let value = flow.seal(&key("a"));
             assert!(value.len() <= 2_048, "a cookie of {} bytes is not read", value.len());
@@ -133,7 +129,7 @@ mod tests {
 
     #[test]
     fn no_part_of_it_can_be_changed() {
-        let value = flow(Purpose::SignIn { notes_sources: false }, "/").seal(&key("a"));
+        let value = flow(Purpose::SignIn, "/").seal(&key("a"));
         for index in 0..value.len() {
             let mut changed = value.clone().into_bytes();
             changed[index] = if changed[index] == b'0' { b'1' } else { b'0' };
@@ -147,7 +143,7 @@ mod tests {
 
     #[test]
     fn it_is_answered_by_its_provider_and_state_only() {
-        let flow = flow(Purpose::SignIn { notes_sources: false }, "/");
+        let flow = flow(Purpose::SignIn, "/");
         assert!(flow.is_answered_by(&ProviderId::github(), &flow.state));
         assert!(!flow.is_answered_by(&ProviderId::google(), &flow.state));
         assert!(!flow.is_answered_by(&ProviderId::github(), ""));

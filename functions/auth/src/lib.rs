@@ -38,6 +38,7 @@ pub async fn handle(deps: &Deps, request: Request<Bytes>) -> Response<Bytes> {
         Route::Setup => start::after_setup(deps, &request, now).await,
         Route::DeviceCode => device::code(deps, &request, now).await,
         Route::Token => device::token(deps, &request, now).await,
+        Route::Revoke => device::revoke(deps, &request, now).await,
         Route::CiToken => ci_token::exchange(deps, &request, now).await,
     }
 }

@@ -17,6 +17,8 @@ pub enum Route {
     DeviceCode,
     /// `POST /oauth/token`: a device fetches or renews its tokens.
     Token,
+    /// `POST /oauth/revoke`: a device signs itself out.
+    Revoke,
     /// `POST /v1/oidc`: a CI job shows who it is.
     CiToken,
 }
@@ -33,9 +35,9 @@ pub enum NoRoute {
 impl Route {
     /// One of each kind, for tests that go through all of them.
     #[must_use]
-    pub fn samples() -> [Self; 6] {
+    pub fn samples() -> [Self; 7] {
         let github = ProviderId::github;
-        [Self::Start(github()), Self::Callback(github()), Self::Setup, Self::DeviceCode, Self::Token, Self::CiToken]
+        [Self::Start(github()), Self::Callback(github()), Self::Setup, Self::DeviceCode, Self::Token, Self::Revoke, Self::CiToken]
     }
 
     /// What a request asks for.
@@ -53,6 +55,7 @@ impl Route {
             "/github/setup" => Some(Self::Setup),
             "/oauth/device/code" => Some(Self::DeviceCode),
             "/oauth/token" => Some(Self::Token),
+            "/oauth/revoke" => Some(Self::Revoke),
             "/v1/oidc" => Some(Self::CiToken),
             _ => {
                 let provider = path.strip_prefix("/auth/")?;
@@ -69,7 +72,7 @@ impl Route {
     pub fn method(&self) -> Method {
         match self {
             Self::Start(_) | Self::Callback(_) | Self::Setup => Method::GET,
-            Self::DeviceCode | Self::Token | Self::CiToken => Method::POST,
+            Self::DeviceCode | Self::Token | Self::Revoke | Self::CiToken => Method::POST,
         }
     }
 
@@ -82,6 +85,7 @@ impl Route {
             Self::Setup => "/github/setup".to_owned(),
             Self::DeviceCode => "/oauth/device/code".to_owned(),
             Self::Token => "/oauth/token".to_owned(),
+            Self::Revoke => "/oauth/revoke".to_owned(),
             Self::CiToken => "/v1/oidc".to_owned(),
         }
     }
@@ -91,7 +95,9 @@ impl Route {
     #[must_use]
     pub fn needs(&self) -> Needs {
         match self {
-            Self::Start(_) | Self::Callback(_) | Self::Setup | Self::DeviceCode | Self::Token | Self::CiToken => Needs::Nothing,
+            Self::Start(_) | Self::Callback(_) | Self::Setup | Self::DeviceCode | Self::Token | Self::Revoke | Self::CiToken => {
+                Needs::Nothing
+            }
         }
     }
 }

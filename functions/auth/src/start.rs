@@ -25,7 +25,7 @@ pub(crate) async fn begin(deps: &Deps, id: &ProviderId, request: &Request<Bytes>
     };
     let next = next(query.value("next"));
     let wish = match query.value("purpose") {
-        None | Some("sign-in") => return send(deps, provider, Purpose::SignIn { notes_sources: false }, next, now).await,
+        None | Some("sign-in") => return send(deps, provider, Purpose::SignIn, next, now).await,
         Some("link") => "link",
         Some("sources") if matches!(provider, Provider::Github(_)) => "sources",
         Some(_) => return Notice::damaged(&deps.public, "its `purpose` is none of `sign-in`, `link`, `sources`").page(),
@@ -66,7 +66,7 @@ pub(crate) async fn after_setup(deps: &Deps, request: &Request<Bytes>, now: Time
         }
         // Whoever runs the installation claims by command.
         Ok(Some(_)) => see_other(next.as_str(), &[]),
-        Ok(None) => send(deps, provider, Purpose::SignIn { notes_sources: true }, next, now).await,
+        Ok(None) => send(deps, provider, Purpose::SignIn, next, now).await,
         Err(error) => Notice::failed(&deps.public, &error).page(),
     }
 }

@@ -121,13 +121,20 @@ impl Tenancy {
         }
     }
 
-    /// Signs out the device that an access token belongs to, if there is one.
+    /// Signs out the device that a token belongs to, an access token that works or a refresh token, if there is one.
     ///
     /// # Errors
     /// When the table cannot be used.
     pub async fn end_access(&self, text: &str, now: Timestamp) -> Result<()> {
-        let Some(hash) = hash_of(text, ACCESS) else { return Ok(()) };
-        if let Some((_, login)) = self.store.access(&hash, now).await? {
+        let login = match (hash_of(text, ACCESS), hash_of(text, REFRESH)) {
+            (Some(hash), _) => self.store.access(&hash, now).await?.map(|(_, login)| login),
+            (None, Some(hash)) => match self.store.refresh_record(&hash).await? {
+                Some(record) => self.store.login(record.login).await?,
+                None => None,
+            },
+            (None, None) => None,
+        };
+        if let Some(login) = login {
             let _gone = self.store.end_login(login.user, login.id).await?;
         }
         Ok(())

@@ -266,3 +266,33 @@ async fn an_address_gets_so_many_codes_within_an_hour() {
     world.pass(3_600);
     assert_eq!(post(&world, "/oauth/device/code", &fields).await.0, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_device_signs_itself_out() {
+    let world = World::new().await;
+    let ann = ann(&world).await;
+    for (scope, token) in
+        [("openid", "access_token"), ("openid offline_access", "access_token"), ("openid offline_access", "refresh_token")]
+    {
+        let begun = begin(&world, scope).await;
+        answer(&world, &ann, &begun, true).await;
+        world.pass(5);
+        let (_, tokens) = poll(&world, &begun).await;
+        let text = |name: &str| tokens[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!(whose(&world, &text("access_token")).await.as_deref(), Some("ann"), "{tokens}");
+        let (status, _, body) = post(&world, "/oauth/revoke", &[("client_id", STOCK), ("token", &text(token))]).await;
+        assert_eq!((status, body), (StatusCode::OK, json!({})));
+        assert_eq!(whose(&world, &text("access_token")).await, None, "{scope} {token}");
+        if scope.contains("offline_access") {
+            assert_eq!(refresh(&world, &text("refresh_token")).await.0, StatusCode::BAD_REQUEST);
+        }
+    }
+    // What is no token, or none that works, has ended already; what is missing is a mistake of the client.
+    for token in ["qat_made_up", "dag_acme_secret", &"x".repeat(600)] {
+        assert_eq!(post(&world, "/oauth/revoke", &[("client_id", STOCK), ("token", token)]).await.0, StatusCode::OK, "{token}");
+    }
+    for fields in [vec![("client_id", STOCK)], vec![("token", "qat_made_up")]] {
+        let (status, _, body) = post(&world, "/oauth/revoke", &fields).await;
+        assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")));
+    }
+}

@@ -19,10 +19,13 @@ use super::device::{Code, Server};
 use super::files::{Credentials, Directories, Login};
 use super::{Membership, NoOrg, base, choose, clear_text, printable, quoted, server_url};
 
+/// Those that are left, the next one last.
+type Answers = Vec<(u16, Value)>;
+
 /// Answers in order, the last one for ever, and keeps what was asked.
 #[derive(Clone, Default)]
 struct Script {
-    answers: Arc<Mutex<BTreeMap<String, Vec<(u16, Value)>>>>,
+    answers: Arc<Mutex<BTreeMap<String, Answers>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -107,7 +110,7 @@ async fn every_end_of_the_device_flow_is_told() {
         ((500, json!({})), "run `quillon login` again"),
         ((200, json!({ "access_token": "a\r\nb" })), "a token that is none"),
     ] {
-        let script = Script::default().answers("/oauth/device/code", &[device()]).answers("/oauth/token", &[poll.clone()]);
+        let script = Script::default().answers("/oauth/device/code", &[device()]).answers("/oauth/token", std::slice::from_ref(&poll));
         let (token, _, waits) = sign_in(&script.serve().await).await;
         let error = token.expect_err("no token");
         assert!(error.contains(words) && !error.contains("secret"), "{poll:?}: {error}");

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use jiff::SignedDuration;
 use quillon_core::id::OrgId;
+use quillon_core::member::Roles;
+use quillon_core::plan::Billing;
 use quillon_core::run::Phase;
 use quillon_core::session::Holder;
 use quillon_tenancy::secret;
@@ -153,6 +155,50 @@ async fn what_waits_when_a_plan_ends_gets_its_turn_one_after_another() {
     world.settle().await;
     world.expect_status(&sha, "quillon", "success");
     world.finish().await;
+}
+
+#[tokio::test]
+async fn the_portal_is_the_customer_s() {
+    let (world, stripe, org) = world().await;
+    let ask = || async {
+        let query = "mutation CreatePortalSession($org: ID!) { createPortalSession(org: $org) }";
+        let request = Request::post("/query")
+            .header("host", "127.0.0.1:8800")
+            .header("authorization", format!("Bearer {}", world.operator_key))
+            .header("content-type", "application/json")
+            .body(Bytes::from(json!({ "query": query, "variables": { "org": org.to_string() } }).to_string()))
+            .expect("a request");
+        String::from_utf8_lossy(world.system.http(request).await.body()).into_owned()
+    };
+    let answer = ask().await;
+    assert!(answer.contains("nothing is paid for yet"), "{answer}");
+    let _subscription = pay(&world, &stripe).await;
+    let answer = ask().await;
+    assert!(answer.contains(&format!("{}/p/session/", stripe.url())), "{answer}");
+    assert_eq!(stripe.portals(), [stripe.customers()[0].0.clone()]);
+    stripe.set_down(true);
+    let answer = ask().await;
+    assert!(answer.contains("errors") && !answer.contains("sk_test"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_second_person_joins_a_team_only() {
+    let (world, stripe, org) = world().await;
+    let tenancy = world.tenancy().with_billing(Billing::On);
+    let join = |login: &'static str| {
+        let tenancy = tenancy.clone();
+        let (world, deed) = (&world, world.deed());
+        async move { tenancy.add_member(org, world.person(login).await.0.id, Roles::MEMBER, &deed).await.map_err(|error| error.to_string()) }
+    };
+    assert!(join("ann").await.is_ok());
+    let full = join("ben").await;
+    assert_eq!(full, Err("the plan of the org has room for 1 member: choose the Team plan first".to_owned()));
+    let subscription = pay(&world, &stripe).await;
+    assert!(join("ben").await.is_ok());
+    stripe.cancel(&subscription);
+    assert_eq!(tell(&world, &stripe, "customer.subscription.deleted").await, StatusCode::OK);
+    assert!(join("ben").await.is_ok(), "who is in stays in");
+    assert!(join("cleo").await.is_err());
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Who may do something about a plan, and that nobody else's page can.
 
 use quillon_core::member::Roles;
+use quillon_core::org::Scope;
+use quillon_tenancy::Deed;
 
 use crate::world::{PUBLIC, World};
 
@@ -40,6 +42,23 @@ async fn whoever_is_not_signed_in_is_sent_to_do_so() {
         world.post_raw(step, None, &[("csrf", &world.ann.csrf), ("plan", "individual")], &headers).await.expect(401, "/sign-in");
     }
     world.get("/acme/billing/back", None).await.expect(303, "/sign-in");
+    assert_eq!(world.stored().await.subscription, None);
+}
+
+#[tokio::test]
+async fn no_token_of_the_org_is_a_session() {
+    let world = World::new().await;
+    let deed = Deed { who: "ann", from: None, now: world.clock.now() };
+    for scope in Scope::ALL {
+        let (_, token) = world.tenancy.create_token(world.org, scope.word(), &[scope], None, &deed).await.expect("a token");
+        for authorization in [format!("Bearer {}", token.expose()), format!("Basic {}", token.expose())] {
+            let headers = [("authorization", authorization.as_str()), ("sec-fetch-site", "same-origin"), ("origin", PUBLIC)];
+            for step in STEPS {
+                let fields = [("csrf", world.ann.csrf.as_str()), ("plan", "individual")];
+                world.post_raw(step, None, &fields, &headers).await.expect(401, "You are not signed in");
+            }
+        }
+    }
     assert_eq!(world.stored().await.subscription, None);
 }
 

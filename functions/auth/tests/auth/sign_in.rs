@@ -1,8 +1,10 @@
 //! People sign in, link a second account, and show what they administer.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use quillon_core::session::Holder;
-use quillon_forge::{Email, Profile};
+use quillon_forge::{Email, HookAction, Profile, RequestInfo};
 use quillon_test_vendors::openid::Person;
 
 use crate::browser::{Browser, SIGN_IN};
@@ -203,6 +205,31 @@ async fn a_provider_that_is_down_is_a_page_that_says_so() {
     let shown = browser.get(&world, &back).await;
     assert_eq!(shown.status, StatusCode::BAD_GATEWAY, "{}", shown.body);
     assert!(browser.secret().is_none());
+}
+
+/// One failure at each request to GitHub in turn: either nobody is signed in and the next try works, or it does not matter.
+#[tokio::test]
+async fn github_may_fail_at_any_point_of_a_sign_in() {
+    let world = World::new().await;
+    let asked = Browser::of(&world, world.ann).await;
+    let paths: Vec<String> = world.forge.requests().into_iter().map(|request| request.path).collect();
+    let needed = paths.iter().position(|path| path.ends_with("/user/emails")).expect("the address is asked for") + 1;
+    assert!(paths.len() > needed && asked.secret().is_some(), "{paths:?}");
+    for failing in 0..paths.len() {
+        for action in [HookAction::FailBefore(502), HookAction::FailAfter(503), HookAction::FailBefore(429)] {
+            let first = world.forge.requests().len() as u64;
+            let hook = move |request: &RequestInfo| if request.index == first + failing as u64 { action } else { HookAction::Pass };
+            world.forge.set_hook(Some(Arc::new(hook)));
+            let mut browser = Browser::default();
+            let shown = browser.through_github(&world, "/auth/github", world.ann).await;
+            world.forge.set_hook(None);
+            let expected = if failing < needed { StatusCode::BAD_GATEWAY } else { StatusCode::SEE_OTHER };
+            assert_eq!(shown.status, expected, "{} {action:?}: {}", paths[failing], shown.body);
+            assert_eq!(browser.user(&world).await.is_some(), failing >= needed, "{}", paths[failing]);
+            browser.through_github(&world, "/auth/github", world.ann).await;
+            assert!(browser.user(&world).await.is_some(), "the next try works");
+        }
+    }
 }
 
 #[tokio::test]

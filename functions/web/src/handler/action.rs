@@ -8,6 +8,7 @@ use quillon_core::attempt::{Attempt, CancelReason};
 use quillon_core::id::AttemptId;
 use quillon_core::name::Task;
 use quillon_core::org::Org;
+use quillon_core::plan::{entitlements, may_check};
 use quillon_core::rerun::Refusal;
 use quillon_core::run::{CommitKey, Run, RunKey};
 use quillon_workflow::RerunError;
@@ -47,6 +48,10 @@ impl Form {
 /// Does what a button says, and leads back to its page.
 pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: Action) -> Result<Response<Bytes>, Problem> {
     let form = &Form::read(visit)?;
+    match action {
+        Action::Rerun | Action::RerunLoad => check_open(visit, org)?,
+        Action::Cancel => {}
+    }
     let flash = match action {
         Action::Rerun => rerun(visit, org, form).await?,
         Action::RerunLoad => rerun_load(visit, org, form).await?,
@@ -54,6 +59,15 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: Action) -> Result<
     };
     let back = form.back(&visit.deps.site.paths(&org.name).checks());
     Ok(respond::see_other(&with_flash(&back, flash), None))
+}
+
+/// Nothing new runs for an org that is being deleted, nor beyond what its plan allows.
+fn check_open(visit: &Visit<'_>, org: &Org) -> Result<(), Problem> {
+    if !org.is_open() {
+        return Err(Problem::Refused("the organization is being deleted: nothing new runs for it".to_owned()));
+    }
+    let allowed = entitlements(visit.deps.billing, org.subscription.as_ref(), visit.now);
+    may_check(&allowed).map_err(|refused| Problem::Refused(refused.to_string()))
 }
 
 async fn rerun(visit: &Visit<'_>, org: &Org, form: &Form) -> Result<Flash, Problem> {

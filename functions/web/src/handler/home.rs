@@ -24,7 +24,13 @@ pub(super) async fn home(visit: &Visit<'_>) -> Result<Response<Bytes>, Problem> 
     if let Some(name) = visit.parameter("org") {
         let name: OrgName = name.parse().map_err(|_| Problem::NotFound)?;
         let org = visit.deps.store.org_by_name(&name).await?.ok_or(Problem::NotFound)?;
-        return Ok(respond::see_other(&start_of(visit, viewer, &org).await?, None));
+        let start = start_of(visit, viewer, &org).await?;
+        if let Viewer::Person(user) = viewer
+            && user.last_org != Some(org.id)
+        {
+            tenancy.set_last_org(user.id, org.id).await?;
+        }
+        return Ok(respond::see_other(&start, None));
     }
     let after = visit.parameter("after");
     let is_first = after.is_none();

@@ -23,6 +23,10 @@ pub struct NewOrgPage {
     pub site: String,
     /// The token of the form.
     pub csrf: String,
+    /// Where GitHub says which accounts one administers.
+    pub look_up: Option<String>,
+    /// Account, org and the org's id of what an installation made and nobody administers.
+    pub adoptable: Vec<(String, String, String)>,
 }
 
 /// Why a text is no name of an org, as precisely as it can be said.

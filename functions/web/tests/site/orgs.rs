@@ -1,8 +1,10 @@
 //! Making an org, its first steps, its name, its end.
 
 use http::StatusCode;
+use quillon_core::id::{AccountId, InstallationId};
 use quillon_core::member::Roles;
-use quillon_core::org::Scope;
+use quillon_core::org::{Installation, Scope};
+use quillon_core::source::{SeenInstallation, SeenSources};
 use quillon_store::Page;
 
 use crate::world::World;
@@ -48,6 +50,42 @@ async fn a_person_without_orgs_makes_one_and_is_led_to_the_first_token() {
     assert_eq!((tokens.len(), tokens[0].scopes.as_slice()), (1, [Scope::TelemetryWrite].as_slice()));
     assert!(!browser.get("/Acme/welcome/token").await.text.contains(&text), "it is shown once");
     assert!(browser.get("/Acme/welcome/github").await.text.contains("/auth/github?purpose=sources&#38;org=Acme&#38;next="));
+}
+
+#[tokio::test]
+async fn an_org_that_an_installation_made_is_taken_over_by_whom_github_names_and_once() {
+    let world = World::new().await;
+    let acme = world.org(1, "acme").await;
+    let installation = Installation::new(InstallationId(7), Some(acme.id), AccountId(1002), "acme".to_owned());
+    world.deps.store.save_installation(&installation).await.expect("a table");
+    let (ann, ben, eve) = (world.person(1, "ann").await, world.person(2, "ben").await, world.person(3, "eve").await);
+    let seen = |account: u64, is_admin| SeenSources {
+        at: world.now(),
+        installations: vec![SeenInstallation {
+            id: InstallationId(7),
+            account: AccountId(account),
+            login: "acme".to_owned(),
+            is_org: true,
+            is_admin,
+        }],
+    };
+    let adopt = format!("adopt={}", acme.id);
+    // A member is no admin, and the number of another account is not this one.
+    for (user, sources) in [(&ben, seen(1002, false)), (&eve, seen(6666, true))] {
+        let browser = world.browser_of(user).await;
+        assert_eq!(browser.press("/orgs/new", &adopt).await.status, StatusCode::NOT_FOUND);
+        world.deps.tenancy.note_sources(user.id, &sources, world.now()).await.expect("a table");
+        assert!(!browser.get("/orgs/new").await.text.contains("Administer acme"));
+        assert_eq!(browser.press("/orgs/new", &adopt).await.status, StatusCode::NOT_FOUND);
+    }
+    let browser = world.browser_of(&ann).await;
+    assert!(browser.get("/orgs/new").await.text.contains("/auth/github?purpose=sources&#38;next=%2Forgs%2Fnew"));
+    world.deps.tenancy.note_sources(ann.id, &seen(1002, true), world.now()).await.expect("a table");
+    assert!(browser.get("/orgs/new").await.text.contains("Administer acme"));
+    assert_eq!(browser.press("/orgs/new", &adopt).await.header("location"), "/acme/checks?done=joined");
+    assert_eq!(browser.get("/acme/settings?tab=Audit").await.status, StatusCode::OK);
+    world.deps.tenancy.note_sources(ben.id, &seen(1002, true), world.now()).await.expect("a table");
+    assert_eq!(world.browser_of(&ben).await.press("/orgs/new", &adopt).await.status, StatusCode::NOT_FOUND, "it has an admin now");
 }
 
 #[tokio::test]
@@ -97,6 +135,8 @@ async fn an_org_is_deleted_by_its_name_and_can_be_had_back() {
         assert!(seen.contains("will be deleted on") && !seen.contains("/acme/settings/undelete"), "{path}");
     }
     // Nothing new in the meantime.
+    let rerun = browser.press("/acme/checks/rerun", "attempt=att_00000000000000000000000000").await;
+    assert!(rerun.status == StatusCode::CONFLICT && rerun.text.contains("nothing new runs"));
     assert_eq!(browser.press("/acme/settings/rename", "name=other").await.status, StatusCode::CONFLICT);
     assert_eq!(browser.press("/acme/settings/undelete", "").await.header("location"), "/acme/settings?tab=General&done=org-kept");
     assert!(!browser.get("/acme/checks").await.text.contains("will be deleted"));

@@ -239,6 +239,19 @@ impl RepositoryList {
     }
 }
 
+impl RepositoryList {
+    /// Which of how many are shown.
+    #[must_use]
+    pub fn count(&self) -> String {
+        let last = self.first + self.rows.len().saturating_sub(1);
+        let all = match self.found {
+            1 => "1 repository".to_owned(),
+            found => format!("{found} repositories"),
+        };
+        if self.rows.len() == self.found { all } else { format!("{} to {last} of {all}", self.first) }
+    }
+}
+
 /// How one repository is treated.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(path = "settings/repository.html")]

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use quillon_core::ci::{CiProvider, CiTrust};
 use quillon_core::org::{Scope, Token};
 
+use crate::page::advice::{Step, step};
 use crate::page::text::{counted, label};
 use crate::page::time::Moment;
 use crate::page::trace::setup::{Snippet, snippets};
@@ -139,9 +140,9 @@ pub struct CiSystem {
     /// What people call it.
     pub label: &'static str,
     /// Where the id of a project is found there; none where projects are not entered.
-    pub project: Option<&'static str>,
+    pub project: Option<Step>,
     /// What is to be done, before the file.
-    pub note: &'static str,
+    pub note: Step,
     /// Into which file it goes.
     pub file: &'static str,
     /// The text to copy.
@@ -161,7 +162,7 @@ impl CiSystem {
         let exchange = |variable: &str| {
             format!("curl -sS -X POST -H \"Authorization: Bearer ${variable}\" -d '{{}}' \"{url}/v1/oidc?provider={word}\" | jq -r .token")
         };
-        let (project, note, file, code) = match provider {
+        let (project, note, file, code): (Option<&str>, &str, &'static str, String) = match provider {
             CiProvider::GitHub => (
                 None,
                 "Nothing to enter here: a repository of an account that is connected in Git Sources is trusted by its number. The word `oidc` in place of a token is all that its workflows need, together with the permission to ask GitHub for an identity.",
@@ -203,7 +204,7 @@ impl CiSystem {
                 ),
             ),
         };
-        Self { word, label, project, note, file, code }
+        Self { word, label, project: project.map(step), note: step(note), file, code }
     }
 }
 

@@ -6,7 +6,7 @@ use quillon_core::trace::id::TraceId;
 
 /// Whom a repository's traces are for: the word in forms, and what the box says.
 pub const ACCESSES: [(&str, &str); 3] =
-    [("automatic", "by the rule of the organization"), ("public", "everyone, while the repository is public"), ("private", "members only")];
+    [("automatic", "as the organization's rule says"), ("public", "everyone, while the repository is public"), ("private", "members only")];
 
 /// The tab.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]

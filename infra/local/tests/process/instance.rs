@@ -41,6 +41,20 @@ impl Instance {
         text
     }
 
+    /// Runs a command that does not work, and gives what it says.
+    pub(crate) fn refused(&self, arguments: &[&str]) -> String {
+        let output = Command::new(QUILLON).args(arguments).arg("--data").arg(&self.data).output().expect("a command");
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        let contact = fs::read_to_string(self.data.join("instance.json")).expect("a contact");
+        let contact: serde_json::Value = serde_json::from_str(&contact).expect("JSON");
+        contact["url"].as_str().expect("an address").trim_end_matches('/').to_owned()
+    }
+
     /// Ends it without a word, as a power switch would.
     pub(crate) fn kill(mut self) {
         self.process.kill().expect("killed");

@@ -1,12 +1,17 @@
 //! The `quillon` binary as a process: the demo, and an instance that is killed and comes back.
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod instance;
+#[cfg(test)]
+mod login;
 
 #[cfg(test)]
 mod tests {
     use std::process::Command;
 
+    use serde_json::{Value, json};
     use tempfile::TempDir;
 
     use super::instance::{Instance, QUILLON, repository};
@@ -43,6 +48,34 @@ mod tests {
         assert!(token.starts_with("dag_acme_") && token.trim_end().lines().count() == 1, "{token}");
         let queues = instance.quillon(&["dlq", "list"]);
         assert_eq!(queues.lines().count(), 4, "events, dispatch, seal and status have a dead-letter queue each: {queues}");
+    }
+
+    #[test]
+    fn the_operator_keeps_orgs() {
+        let directory = TempDir::new().expect("a directory");
+        let instance = Instance::start(directory.path(), 0);
+        let json = |arguments: &[&str]| -> Value { serde_json::from_str(&instance.quillon(arguments)).expect("JSON") };
+        let made = json(&["admin", "org", "create", "beta"]);
+        let renamed = json(&["admin", "org", "rename", "beta", "gamma"]);
+        assert_eq!((&renamed["id"], &renamed["name"]), (&made["id"], &json!("gamma")));
+        assert!(json(&["admin", "org", "delete", "gamma"])["deletion"]["due_at"].is_string());
+        assert_eq!(json(&["admin", "org", "restore", "gamma"]).get("deletion"), None);
+        assert_eq!(json(&["admin", "org", "concurrency", "gamma", "3"])["concurrency"], 3);
+        let repository = repository(directory.path());
+        instance.quillon(&["push", repository.to_str().expect("a path"), "--as", "acme/module", "--no-wait"]);
+        let installation = &json(&["admin", "installation", "list"])[0];
+        assert_eq!(installation["login"], "acme");
+        assert_eq!(json(&["admin", "member", "list", "--org", "gamma"]), json!([]));
+        let stranger = "usr_00000000000000000000000000";
+        for (arguments, words) in [
+            (vec!["admin", "org", "create", "GAMMA"], "is taken"),
+            (vec!["admin", "member", "add", "--org", "gamma", stranger], "there is no such"),
+            (vec!["admin", "member", "remove", "--org", "gamma", stranger], "there is no such"),
+            (vec!["admin", "installation", "claim", "7", "--org", "gamma"], "no installation `7`"),
+        ] {
+            let error = instance.refused(&arguments);
+            assert!(error.contains(words), "{arguments:?}: {error}");
+        }
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Deps {
 pub async fn handle(deps: &Deps, request: Request<Bytes>) -> Response<Bytes> {
     let route = match Route::of(request.method(), request.uri().path()) {
         Ok(route) => route,
-        Err(NoRoute::Unknown) => return Problem::Unknown.page(&deps.public),
+        Err(NoRoute::Unknown) => return Problem::Unknown.page(&deps.public, None),
         Err(NoRoute::Method(allowed)) => return page::wrong_method(allowed),
     };
     match route {
@@ -129,7 +129,7 @@ pub async fn handle(deps: &Deps, request: Request<Bytes>) -> Response<Bytes> {
                 Billing::Off => Err(Problem::Unknown),
                 Billing::On => actions::take(deps, &org, step, &request).await,
             };
-            answer.unwrap_or_else(|problem| problem.page(&deps.public))
+            answer.unwrap_or_else(|problem| problem.page(&deps.public, Some(&org)))
         }
     }
 }

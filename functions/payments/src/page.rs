@@ -12,6 +12,7 @@ use http::header::{
 };
 use http::{Response, StatusCode};
 use quillon_core::access::Refusal;
+use quillon_core::org::OrgName;
 use quillon_tenancy::Error as TenancyError;
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -74,17 +75,18 @@ struct Notice<'a> {
 }
 
 impl Problem {
-    /// Its page.
-    pub(crate) fn page(&self, public: &Url) -> Response<Bytes> {
+    /// Its page, which leads on to the org's plan where it tells of that at all.
+    pub(crate) fn page(&self, public: &Url, org: Option<&OrgName>) -> Response<Bytes> {
         let home = format!("{}/", public.as_str().trim_end_matches('/'));
         let sign_in = format!("{home}sign-in");
+        let plan = org.map_or_else(|| home.clone(), |org| format!("{home}{org}/settings?tab=Plan"));
         let page = |status, title: &str, text: &str| notice(status, title, text, None, (&home, "To your orgs"));
+        let back = |status, title: &str, text: &str, cause: Option<&str>| notice(status, title, text, cause, (&plan, "Back"));
         match self {
-            Self::Unknown => page(
-                StatusCode::NOT_FOUND,
-                "There is nothing here",
-                "Perhaps the org has another name now, or this installation takes no payments.",
-            ),
+            Self::Unknown | Self::Tenancy(TenancyError::NotFound(_)) => {
+                let text = "Perhaps the org has another name now, or this installation takes no payments.";
+                page(StatusCode::NOT_FOUND, "There is nothing here", text)
+            }
             Self::OtherHost => {
                 let text = format!("This installation is at {}.", public.host_str().unwrap_or_default());
                 page(StatusCode::MISDIRECTED_REQUEST, "Another address", &text)
@@ -98,23 +100,25 @@ impl Problem {
             Self::Damaged => page(StatusCode::BAD_REQUEST, "Nothing was changed", &sentence(&self.to_string())),
             Self::Forbidden(refusal) => page(StatusCode::FORBIDDEN, "You may not do this", &sentence(&refusal.to_string())),
             Self::Tenancy(TenancyError::Refused(why) | TenancyError::Invalid(why)) => {
-                page(StatusCode::CONFLICT, "This cannot be done", &sentence(why))
+                back(StatusCode::CONFLICT, "This cannot be done", &sentence(why), None)
             }
-            Self::Tenancy(TenancyError::NotFound(_)) => Self::Unknown.page(public),
             Self::Stripe(error @ quillon_billing::Error::Unavailable(_)) => {
                 tracing::warn!("{error}");
                 let text = "Stripe, which takes the payments, does not answer. Nothing was changed and nothing was charged: try again in a minute.";
-                notice(StatusCode::SERVICE_UNAVAILABLE, "Payments do not work at the moment", text, None, (&home, "To your orgs"))
+                back(StatusCode::SERVICE_UNAVAILABLE, "Payments do not work at the moment", text, None)
             }
             Self::Stripe(error @ (quillon_billing::Error::Refused(_) | quillon_billing::Error::Malformed(_))) => {
                 tracing::error!("{error}");
                 let text = "Stripe, which takes the payments, did not accept what this installation asked for. Nothing was charged. \
                             Whoever runs this installation finds the cause in the log of the function `Payments`.";
-                notice(StatusCode::BAD_GATEWAY, "Payments are not set up well", text, Some(&error.to_string()), (&home, "To your orgs"))
+                back(StatusCode::BAD_GATEWAY, "Payments are not set up well", text, Some(&error.to_string()))
             }
-            Self::NoPrice | Self::Tenancy(_) | Self::Store(_) | Self::Secret(_) => {
+            Self::NoPrice
+            | Self::Tenancy(TenancyError::Store(_) | TenancyError::Entropy(_) | TenancyError::Contended(_))
+            | Self::Store(_)
+            | Self::Secret(_) => {
                 tracing::error!("a step of billing failed: {}", quillon_core::text::with_causes(self));
-                page(StatusCode::SERVICE_UNAVAILABLE, "Something is broken here", "Nothing was changed: try again in a minute.")
+                back(StatusCode::SERVICE_UNAVAILABLE, "Something is broken here", "Nothing was changed: try again in a minute.", None)
             }
         }
     }

@@ -104,6 +104,7 @@ async fn while_stripe_is_down_nothing_is_changed_and_the_page_says_so() {
         let page = world.post(path, &world.ann, &[("plan", "team")]).await;
         page.expect(503, "does not answer");
         page.expect(503, "nothing was charged");
+        page.expect(503, "/acme/settings?tab=Plan");
     }
     assert_eq!(world.stored().await.subscription, None);
     world.stripe.set_down(false);

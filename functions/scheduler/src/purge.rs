@@ -15,6 +15,9 @@ const PAGE: u32 = 100;
 /// Most pages of queued attempts that are stopped at once; the next purge goes on.
 const MAX_PAGES: usize = 50;
 
+/// Most pages of runs of one org that are deleted at once; the next purge goes on.
+const MAX_RUN_PAGES: usize = 10;
+
 /// Purges the orgs whose grace is over. One that cannot be purged does not keep the others: it is tried again an hour later.
 pub(crate) async fn purge(deps: &Deps, now: Timestamp) -> Result<(), Error> {
     let tenancy = Tenancy::new(deps.workflow.store.clone());
@@ -36,7 +39,25 @@ async fn purge_one(deps: &Deps, tenancy: &Tenancy, org: OrgId, now: Timestamp) -
     // First: once its repositories are forgotten, nothing leads to what waits, and the sweep would look at that for ever.
     stop_installations(deps, org, now).await?;
     stop_queued(deps, org, now).await?;
+    // Runs have no time of their own to expire at, and only the org leads to them.
+    if !delete_runs(deps, org).await? {
+        tracing::info!(org.id = %org, "many runs are left of the org, the next purge goes on");
+        return Ok(false);
+    }
+    deps.workflow.store.purge_modules(org).await?;
     Ok(tenancy.purge(org, now).await?)
+}
+
+/// Deletes runs of an org; whether none are left.
+async fn delete_runs(deps: &Deps, org: OrgId) -> Result<bool, Error> {
+    let mut page = Page::first(PAGE);
+    for _ in 0..MAX_RUN_PAGES {
+        match deps.workflow.store.purge_runs(org, &page).await? {
+            Some(next) => page.after = Some(next),
+            None => return Ok(true),
+        }
+    }
+    Ok(false)
 }
 
 async fn stop_installations(deps: &Deps, org: OrgId, now: Timestamp) -> Result<(), Error> {

@@ -59,7 +59,8 @@ pub(crate) fn parse(commit: &CommitKey, sort: &str) -> Option<AttemptKey> {
     Some(AttemptKey { run: RunKey { commit: commit.clone(), lane }, module, task, number })
 }
 
-fn pointer_key(id: AttemptId) -> Key {
+/// The key of the item that leads from an id to its attempt.
+pub(crate) fn pointer_key(id: AttemptId) -> Key {
     Key::new(format!("ID#{id}"), "ID")
 }
 

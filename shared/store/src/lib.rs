@@ -34,6 +34,7 @@ mod outputs;
 mod page;
 mod people;
 mod purge;
+mod purge_runs;
 mod rates;
 mod read;
 mod repositories;

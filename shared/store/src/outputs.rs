@@ -33,7 +33,8 @@ struct Body {
     is_cut: bool,
 }
 
-fn key(attempt: AttemptId) -> Key {
+/// The key of an attempt's output.
+pub(crate) fn key(attempt: AttemptId) -> Key {
     Key::new(format!("OUT#{attempt}"), "OUT")
 }
 

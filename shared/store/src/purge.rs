@@ -30,7 +30,7 @@ impl Store {
 
     /// Deletes an org whose deletion is final: first itself and its name, so that nobody can join it or be let in by it any
     /// more, then its members, admins, invitations, tokens, trusted projects and repositories, and its claims of
-    /// installations. `Lost` when it is not to be deleted, or not yet. What was run stays until it expires.
+    /// installations. `Lost` when it is not to be deleted, or not yet. What was run goes before it, by [`Self::purge_runs`].
     ///
     /// # Errors
     /// Transient, refused or corrupt. It is to be called again then.

@@ -27,7 +27,8 @@ impl Tenancy {
     /// Deletes an org whose grace is over: itself, its name, members, invitations, tokens, trusted projects, repositories, and its claims of
     /// installations. Whether it is gone now by this call; it is not where it was had back, or somebody else was faster.
     ///
-    /// Runs and traces are not touched: nobody can reach them any more, and they expire by themselves. So does the audit log.
+    /// Runs and modules are the caller's to delete before it: only the org leads to them. Traces and the audit log are not
+    /// touched: nobody can reach them any more, and they expire by themselves.
     ///
     /// # Errors
     /// When the table cannot be used; the next call carries on where this one was cut off.

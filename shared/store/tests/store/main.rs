@@ -27,6 +27,8 @@ mod people;
 #[cfg(test)]
 mod purge;
 #[cfg(test)]
+mod purge_runs;
+#[cfg(test)]
 mod repositories;
 #[cfg(test)]
 mod sample;

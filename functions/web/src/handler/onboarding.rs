@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use quillon_core::access::Permission;
 use quillon_core::id::OrgId;
 use quillon_core::org::{Org, OrgName, Scope};
-use quillon_core::person::{ProviderId, User};
+use quillon_core::person::ProviderId;
 use quillon_core::plan::Billing;
 use quillon_tenancy::Viewer;
 
@@ -18,15 +18,11 @@ use crate::page::frame::Refresh;
 use crate::page::notice::sentence;
 use crate::page::onboarding::{GithubStep, NewOrgPage, PlanStep, Progress, TeamStep, TokenMade, TokenStep, why_no_name};
 use crate::page::settings::members::open_invites;
-use crate::page::text::label;
 use crate::page::time::settled;
 use crate::respond;
 
 /// What the first token is called.
 const FIRST_TOKEN: &str = "ci";
-
-/// Most accounts whose orgs are looked up.
-const MAX_ADOPTABLE: usize = 20;
 
 /// Asks for the name of a new org, or makes it.
 pub(super) async fn new_org(visit: &Visit<'_>) -> Result<Response<Bytes>, Problem> {
@@ -35,10 +31,16 @@ pub(super) async fn new_org(visit: &Visit<'_>) -> Result<Response<Bytes>, Proble
         return visit.show_plain("New organization".to_owned(), Refresh::Never, main);
     }
     let form = Form::read(visit)?;
-    if form.value("adopt").is_some() {
-        return adopt(visit, &form).await;
-    }
-    let (status, problem) = match make(visit, form.text("name")).await {
+    let wanted: Option<OrgId> = if form.value("adopt").is_some() { Some(form.named("adopt")?) } else { None };
+    let done = match wanted {
+        Some(id) => adopt(visit, id).await,
+        None => make(visit, form.text("name")).await,
+    };
+    let (status, problem) = match done {
+        Ok(org) if wanted.is_some() => {
+            let start = super::home::start_of_user(visit, &org).await?;
+            return Ok(respond::see_other(&with_flash(&start, Flash::Joined), None));
+        }
         Ok(org) => {
             let first = if visit.deps.billing == Billing::On { Step::Plan } else { Step::Team };
             return Ok(respond::see_other(&visit.deps.site.paths(&org.name).welcome(first), None));
@@ -62,7 +64,10 @@ async fn make(visit: &Visit<'_>, name: &str) -> Result<Org, Problem> {
 
 async fn new_org_page(visit: &Visit<'_>, name: String, problem: Option<String>) -> Result<NewOrgPage, Problem> {
     let (is_first, adoptable) = match visit.viewer() {
-        Some(Viewer::Person(user)) => (visit.deps.tenancy.memberships(user.id).await?.is_empty(), adoptable(visit, user).await?),
+        Some(Viewer::Person(user)) => {
+            let tenancy = &visit.deps.tenancy;
+            (tenancy.memberships(user.id).await?.is_empty(), tenancy.adoptable(user.id, visit.now).await?)
+        }
         Some(Viewer::Operator) | None => (false, vec![]),
     };
     let site = visit.deps.site.public.as_str().trim_end_matches('/').to_owned();
@@ -74,35 +79,14 @@ async fn new_org_page(visit: &Visit<'_>, name: String, problem: Option<String>) 
         site,
         csrf: visit.form_token().unwrap_or_default(),
         look_up: github.map(|github| github.href(&[("purpose", "sources"), ("next", "/orgs/new")])),
-        adoptable: adoptable.iter().map(|(login, org)| (label(login), org.name.to_string(), org.id.to_string())).collect(),
+        adoptable: adoptable.iter().map(|org| (org.name.to_string(), org.id.to_string())).collect(),
     })
 }
 
-/// Orgs without an admin that an installation made, with the accounts that this person administers, as GitHub has said lately.
-async fn adoptable(visit: &Visit<'_>, user: &User) -> Result<Vec<(String, Org)>, Problem> {
-    let Some(seen) = visit.deps.tenancy.sources_of(user.id, visit.now).await? else { return Ok(vec![]) };
-    let mut found = Vec::new();
-    for source in seen.installations.iter().filter(|source| source.is_admin).take(MAX_ADOPTABLE) {
-        let installation = visit.deps.store.installation(source.id).await?;
-        // The account may have been renamed or handed on: it is known by its number.
-        let installation = installation.filter(|installation| installation.account == source.account && !installation.is_suspended);
-        let Some(id) = installation.and_then(|installation| installation.org) else { continue };
-        let Some(org) = visit.deps.store.org(id).await? else { continue };
-        if org.is_open() && visit.deps.store.admins(org.id).await?.users.is_empty() {
-            found.push((source.login.clone(), org));
-        }
-    }
-    Ok(found)
-}
-
 /// Makes somebody the first admin of an org that their GitHub account has already.
-async fn adopt(visit: &Visit<'_>, form: &Form) -> Result<Response<Bytes>, Problem> {
-    let (user, wanted) = (visit.user()?, form.named::<OrgId>("adopt")?);
-    let found = adoptable(visit, user).await?.into_iter().find(|(_, org)| org.id == wanted);
-    // It may have been there a moment ago: whoever was quicker administers it now.
-    let (_, org) = found.ok_or(Problem::NotFound)?;
-    visit.deps.tenancy.adopt(org.id, user, &visit.deed()).await?;
-    Ok(respond::see_other(&with_flash(&super::home::start_of_user(visit, &org).await?, Flash::Joined), None))
+async fn adopt(visit: &Visit<'_>, id: OrgId) -> Result<Org, Problem> {
+    visit.deps.tenancy.adopt(id, visit.user()?, &visit.deed()).await?;
+    visit.deps.store.org(id).await?.ok_or(Problem::NotFound)
 }
 
 /// Shows a step after the org was made, or makes the first token.

@@ -25,8 +25,8 @@ pub struct NewOrgPage {
     pub csrf: String,
     /// Where GitHub says which accounts one administers.
     pub look_up: Option<String>,
-    /// Account, org and the org's id of what an installation made and nobody administers.
-    pub adoptable: Vec<(String, String, String)>,
+    /// Name and id of each org that their GitHub account has and nobody administers.
+    pub adoptable: Vec<(String, String)>,
 }
 
 /// Why a text is no name of an org, as precisely as it can be said.

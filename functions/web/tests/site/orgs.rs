@@ -73,10 +73,10 @@ async fn an_org_that_an_installation_made_is_taken_over_by_whom_github_names_and
     // A member is no admin, and the number of another account is not this one.
     for (user, sources) in [(&ben, seen(1002, false)), (&eve, seen(6666, true))] {
         let browser = world.browser_of(user).await;
-        assert_eq!(browser.press("/orgs/new", &adopt).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(browser.press("/orgs/new", &adopt).await.status, StatusCode::CONFLICT);
         world.deps.tenancy.note_sources(user.id, &sources, world.now()).await.expect("a table");
         assert!(!browser.get("/orgs/new").await.text.contains("Administer acme"));
-        assert_eq!(browser.press("/orgs/new", &adopt).await.status, StatusCode::NOT_FOUND);
+        assert_eq!(browser.press("/orgs/new", &adopt).await.status, StatusCode::CONFLICT);
     }
     let browser = world.browser_of(&ann).await;
     assert!(browser.get("/orgs/new").await.text.contains("/auth/github?purpose=sources&#38;next=%2Forgs%2Fnew"));
@@ -85,7 +85,7 @@ async fn an_org_that_an_installation_made_is_taken_over_by_whom_github_names_and
     assert_eq!(browser.press("/orgs/new", &adopt).await.header("location"), "/acme/checks?done=joined");
     assert_eq!(browser.get("/acme/settings?tab=Audit").await.status, StatusCode::OK);
     world.deps.tenancy.note_sources(ben.id, &seen(1002, true), world.now()).await.expect("a table");
-    assert_eq!(world.browser_of(&ben).await.press("/orgs/new", &adopt).await.status, StatusCode::NOT_FOUND, "it has an admin now");
+    assert_eq!(world.browser_of(&ben).await.press("/orgs/new", &adopt).await.status, StatusCode::CONFLICT, "it has an admin now");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod access;
 mod checkout;
+mod faults;
 mod plans;
 mod webhooks;
 mod world;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use jiff::Timestamp;
 use quillon::cloud::Cloud;
-use quillon::engine::Storage;
+use quillon::engine::{Engines, Storage};
 use quillon::template::{BUNDLED, Parameters, Template};
 use quillon_core::Sensitive;
 use quillon_core::id::OrgId;
@@ -38,6 +38,7 @@ pub(crate) struct World {
     /// Past every policy.
     pub(crate) tenancy: Tenancy,
     pub(crate) clock: Clock,
+    pub(crate) engines: Engines,
     pub(crate) stripe: Stripe,
     pub(crate) org: OrgId,
     /// The admin of the org.
@@ -108,7 +109,7 @@ impl World {
             .with_json_text("StripeWebhookSecret", stripe.webhook_secret());
         let template = Template::parse(BUNDLED, &parameters).expect("the template");
         let cloud = Cloud::open(template, &Storage::Memory, clock.clone()).await.expect("the engines");
-        let engines = cloud.engines();
+        let engines = cloud.engines().clone();
         let environment = cloud.environment("Payments");
         let session = environment.get("SESSION_SECRET_ARN").expect("a session secret");
         let known = json!({ "key": SESSION_KEY }).to_string();
@@ -122,7 +123,7 @@ impl World {
         let deed = Deed { who: "ann", from: None, now: clock.now() };
         let org = tenancy.create_org(&ann, "acme".parse().expect("a name"), &deed).await.expect("an org").id;
         let ann = browser(&tenancy, &clock, Holder::Person(ann.id)).await;
-        Self { deps, store, tenancy, clock, stripe, org, ann }
+        Self { deps, store, tenancy, clock, engines, stripe, org, ann }
     }
 
     /// Somebody new, in the org with these roles if any.

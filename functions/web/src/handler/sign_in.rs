@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use quillon_core::local_path::LocalPath;
 use quillon_core::session::Holder;
+use quillon_runtime::guard;
 use quillon_tenancy::Viewer;
 
 use super::form::Form;
@@ -59,7 +60,10 @@ pub(super) async fn operator(visit: &Visit<'_>) -> Result<Response<Bytes>, Probl
 
 /// Ends the session of this browser, or all of this person.
 pub(super) async fn sign_out(visit: &Visit<'_>) -> Result<Response<Bytes>, Problem> {
-    let Some(who) = visit.who else { return Ok(gone(visit)) };
+    let Some(who) = visit.who else {
+        // Browsers keep a session from forms of other sites, whose answer must not take it away all the same.
+        return if guard::is_our_form(visit.headers()) { Ok(gone(visit)) } else { Err(Problem::ForeignForm) };
+    };
     let form = Form::read(visit)?;
     end(visit, who, form.value("everywhere").is_some()).await?;
     Ok(gone(visit))

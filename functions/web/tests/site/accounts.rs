@@ -137,6 +137,11 @@ async fn signing_out_needs_the_form_and_ends_the_session_here_or_everywhere() {
     there.press("/sign-out", "everywhere=1").await;
     assert_eq!((there.get("/account").await.status, third.get("/account").await.status), (StatusCode::SEE_OTHER, StatusCode::SEE_OTHER));
     assert_eq!(world.send(Method::POST, "/sign-out", &[], "").await.status, StatusCode::SEE_OTHER);
+    // A form of another site comes without the cookie, and must not take it away.
+    for foreign in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")] {
+        let answer = world.send(Method::POST, "/sign-out", &[foreign], "").await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (StatusCode::FORBIDDEN, ""), "{foreign:?}");
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,18 @@ async fn an_installation_runs_nothing_until_an_org_has_claimed_it() {
 }
 
 #[tokio::test]
+async fn a_claim_whose_word_was_lost_is_found_by_the_sweep() {
+    let (mut world, acme, _) = unclaimed().await;
+    let id = InstallationId(world.installation.id);
+    let claimed = world.system.store().claim_installation(id, acme, world.clock.now()).await.expect("an answer");
+    assert!(claimed.is_done() && world.repositories_of(acme).await.is_empty());
+    world.fire("heads").await.expect("swept");
+    world.settle().await;
+    assert_eq!(world.repositories_of(acme).await, ["acme/app+*"]);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn of_selected_repositories_only_those_with_autocheck_are_run_and_from_the_next_event_on() {
     let (mut world, acme, _) = unclaimed().await;
     let selected = |mut installation: quillon_core::org::Installation| {

@@ -9,6 +9,7 @@ use quillon_core::message::EventMessage;
 use quillon_core::name::Ref;
 use quillon_core::run::CommitKey;
 
+use crate::lifecycle::Note;
 use crate::look::{Asked, look};
 use crate::observe::MERGE_QUEUE;
 use crate::{Deps, Error, claim, lifecycle};
@@ -24,7 +25,12 @@ pub(crate) async fn sweep_all(deps: &Deps, now: Timestamp) -> Result<(), Error> 
         let listed = app.installations(number).await?;
         for installation in listed.items.iter().filter(|installation| !installation.is_suspended) {
             let Some(claimed) = claim::of(deps, installation.id, now).await? else { continue };
-            for repository in lifecycle::repositories_of(deps, claimed.org, installation.id).await? {
+            let known = lifecycle::repositories_of(deps, claimed.org, installation.id).await?;
+            if known.is_empty() {
+                // The word of its claim was lost, or GitHub has just given it its first repository.
+                lifecycle::refresh_installation(deps, installation.id, Note::Always, now).await?;
+            }
+            for repository in known {
                 if repository.is_enabled {
                     let message = EventMessage::SweepHeads { installation: installation.id, repository: repository.id };
                     deps.workflow.queues.send_event(&message, "heads", Duration::ZERO).await?;

@@ -29,6 +29,9 @@ const READ: u32 = 500;
 /// Most repositories of an org that are listed.
 const MAX_REPOSITORIES: usize = 5_000;
 
+/// When the scheduler looks at a release for sure: long after this request is over.
+const AFTERWARDS: Duration = Duration::from_secs(60);
+
 /// Shows the tab, or the page of one repository.
 pub(super) async fn show(visit: &Visit<'_>, org: &Org, again: Option<&Again<'_>>) -> Result<String, Problem> {
     let refused = again.filter(|again| again.action == SettingsAction::Sources(SourcesAction::Repository)).map(|again| again.form);
@@ -166,7 +169,7 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: SourcesAction, for
         SourcesAction::Claim => {
             let id: InstallationId = form.named("installation")?;
             tenancy.claim(org.id, id, visit.user()?, &deed).await?;
-            tell(visit, org, id).await?;
+            tell(visit, org, id, Duration::ZERO).await?;
             Ok(Done::Back(Flash::SourceClaimed))
         }
         SourcesAction::Release => {
@@ -175,8 +178,10 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: SourcesAction, for
             if form.text("confirm") != label(&known.login) {
                 return Err(Problem::Invalid(format!("to disconnect the account, type its name: {}", label(&known.login))));
             }
+            // Stopped between the two, nobody would release it again, and its repositories would stay.
+            tell(visit, org, id, AFTERWARDS).await?;
             tenancy.release(org.id, id, &deed).await?;
-            tell(visit, org, id).await?;
+            tell(visit, org, id, Duration::ZERO).await?;
             Ok(Done::Back(Flash::SourceReleased))
         }
         SourcesAction::Mode => {
@@ -242,9 +247,9 @@ fn wanted(visit: &Visit<'_>, form: &Form, stored: &RepositorySettings) -> Result
 }
 
 /// Has the scheduler take the repositories of an installation in, or out.
-async fn tell(visit: &Visit<'_>, org: &Org, installation: InstallationId) -> Result<(), Problem> {
+async fn tell(visit: &Visit<'_>, org: &Org, installation: InstallationId, delay: Duration) -> Result<(), Problem> {
     let message = EventMessage::Claim { installation, org: org.id };
-    let sent = visit.deps.workflow.queues.send_event(&message, "web", Duration::ZERO).await;
+    let sent = visit.deps.workflow.queues.send_event(&message, "web", delay).await;
     sent.map_err(|error| Problem::Workflow(error.into()))
 }
 

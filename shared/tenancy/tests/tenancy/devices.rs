@@ -152,6 +152,13 @@ async fn a_person_signs_their_devices_out() {
     let left = world.tenancy.logins(ann.id, at(12)).await.expect("a list");
     world.tenancy.end_login(ann.id, left[0].id).await.expect("ended");
     assert_eq!(whose(&world, other.access.expose(), 13).await, None);
+    // The refresh token says as well as the access token which device it is.
+    let third = signed_in(&world, &ann, true).await;
+    world.tenancy.end_access(third.refresh.expect("a refresh token").expose(), at(14)).await.expect("ended");
+    assert_eq!(whose(&world, third.access.expose(), 15).await, None);
+    for text in ["", "x", "qat_x", third.access.expose(), &format!("qrt_{}", "0".repeat(64))] {
+        world.tenancy.end_access(text, at(15)).await.expect("nothing to end");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Signing in with GitHub: the [web application flow](https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-user-access-token-for-a-github-app)
 //! of a GitHub App, with PKCE, and what a person administers there.
 
+use std::time::Duration;
+
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use quillon_core::Sensitive;
@@ -8,7 +10,6 @@ use quillon_core::id::{AccountId, InstallationId};
 use quillon_core::person::{Profile, ProviderId};
 use quillon_core::source::{SeenInstallation, SeenSources};
 use quillon_core::text::shorten;
-use reqwest::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
@@ -18,6 +19,9 @@ use crate::{Error, pkce};
 
 /// Most installations of a person that are looked at, one page of GitHub's.
 const MAX_INSTALLATIONS: usize = 100;
+
+/// How long all of them may take: somebody waits for it in a browser.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// How many accounts are asked about at once.
 const SIDE_BY_SIDE: usize = 8;
@@ -144,7 +148,7 @@ impl GithubOAuth {
     async fn email(&self, token: &UserToken) -> Result<Option<String>, Error> {
         let answer = self.get("/user/emails", token).await?;
         // The App has no right to see addresses, which is a choice of whoever made it.
-        if matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) {
+        if answer.is_hidden() {
             return Ok(None);
         }
         let emails: Vec<Email> = answer.read()?;
@@ -156,8 +160,13 @@ impl GithubOAuth {
     /// [`GET /user/memberships/orgs/{org}`](https://docs.github.com/en/rest/orgs/members#get-an-organization-membership-for-the-authenticated-user).
     ///
     /// # Errors
-    /// When GitHub does not say.
+    /// When GitHub does not say, or takes too long about it.
     pub async fn sources(&self, token: &UserToken, now: Timestamp) -> Result<SeenSources, Error> {
+        let late = |_| Error::Unavailable { host: host(&self.api_url), cause: format!("it takes longer than {} s", PATIENCE.as_secs()) };
+        tokio::time::timeout(PATIENCE, self.ask_sources(token, now)).await.map_err(late)?
+    }
+
+    async fn ask_sources(&self, token: &UserToken, now: Timestamp) -> Result<SeenSources, Error> {
         let me: Person = self.get("/user", token).await?.read()?;
         let path = format!("/user/installations?per_page={MAX_INSTALLATIONS}");
         let seen: Installations = self.get(&path, token).await?.read()?;
@@ -186,7 +195,7 @@ impl GithubOAuth {
             return Ok(false);
         }
         let answer = self.get(&format!("/user/memberships/orgs/{org}"), token).await?;
-        if matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) {
+        if answer.is_hidden() {
             return Ok(false);
         }
         let membership: Membership = answer.read()?;

@@ -17,6 +17,9 @@ use crate::Error;
 /// How long a provider may take, the connection included.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a connection is kept for the next request: a function is frozen between two, and its connections die meanwhile.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// Largest answer that is read; a page of a hundred installations of GitHub is about 200 KB.
 const MAX_ANSWER: usize = 1024 * 1024;
 
@@ -40,7 +43,10 @@ pub struct Http {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) host: String,
-    pub(crate) status: StatusCode,
+    status: StatusCode,
+    /// Whether it is about too many requests, which GitHub says with 403 too
+    /// (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>).
+    is_limited: bool,
     body: Vec<u8>,
 }
 
@@ -80,7 +86,8 @@ impl Http {
 }
 
 fn build(trust: Option<&PathBuf>) -> Result<Client, String> {
-    let client = Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).user_agent(USER_AGENT);
+    let client = Client::builder().timeout(TIMEOUT).pool_idle_timeout(IDLE).user_agent(USER_AGENT);
+    let client = client.redirect(reqwest::redirect::Policy::none());
     let client = match trust.map(std::fs::read) {
         Some(Ok(pem)) => {
             let authorities = Certificate::from_pem_bundle(&pem).map_err(|error| with_causes(&error))?;
@@ -96,6 +103,9 @@ async fn answer(url: &Url, request: reqwest::RequestBuilder) -> Result<Answer, E
     let failed = |error: reqwest::Error| unavailable(url, with_causes(&error.without_url()));
     let mut response = request.send().await.map_err(failed)?;
     let status = response.status();
+    let header = |name: &str| response.headers().get(name).map(|value| value.as_bytes() == b"0");
+    let is_spent = header("x-ratelimit-remaining") == Some(true) || header("retry-after").is_some();
+    let is_limited = status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && is_spent);
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(failed)? {
         if body.len() + piece.len() > MAX_ANSWER {
@@ -103,7 +113,7 @@ async fn answer(url: &Url, request: reqwest::RequestBuilder) -> Result<Answer, E
         }
         body.extend_from_slice(&piece);
     }
-    Ok(Answer { host: host(url), status, body })
+    Ok(Answer { host: host(url), status, is_limited, body })
 }
 
 impl Answer {
@@ -124,10 +134,15 @@ impl Answer {
         })
     }
 
+    /// Whether what was asked for is not there, or not for us to see.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND || (self.status == StatusCode::FORBIDDEN && !self.is_limited)
+    }
+
     /// The error of an answer that says no, by whose turn it is.
     pub(crate) fn no(&self) -> Error {
         let (host, code) = (self.host.clone(), self.status.as_u16());
-        if self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS {
+        if self.status.is_server_error() || self.is_limited {
             return Error::Unavailable { host, cause: format!("it answered {code}") };
         }
         let word = self.error_word().map(|word| format!(" `{word}`")).unwrap_or_default();

@@ -53,6 +53,11 @@ fn usual(path: &str) -> Response {
     axum::Json(body).into_response()
 }
 
+/// Too many requests, in GitHub's other way to say so.
+fn limited(header: &'static str) -> Response {
+    (StatusCode::FORBIDDEN, [(header, "0")]).into_response()
+}
+
 /// Signs in; who it is and what they administer.
 async fn sign_in(github: &GithubOAuth) -> Result<(Profile, SeenSources), Error> {
     let redirect = Url::parse("https://ci.example.com/auth/github/callback").expect("a URL");
@@ -93,7 +98,7 @@ async fn what_the_app_may_not_see_counts_as_absent() {
 #[tokio::test]
 async fn an_answer_that_is_none_is_an_error_and_no_right() {
     type Answers = fn(&str) -> Response;
-    let broken: [(&str, Answers, bool); 7] = [
+    let broken: [(&str, Answers, bool); 9] = [
         ("a used code", |_| axum::Json(json!({ "error": "bad_verification_code", "error_description": "x" })).into_response(), false),
         ("no token", |_| axum::Json(json!({})).into_response(), false),
         ("an empty token", |_| axum::Json(json!({ "access_token": "" })).into_response(), false),
@@ -104,6 +109,8 @@ async fn an_answer_that_is_none_is_an_error_and_no_right() {
             |path| if path.starts_with("/user/memberships/") { StatusCode::INTERNAL_SERVER_ERROR.into_response() } else { usual(path) },
             true,
         ),
+        ("limited for an hour", |path| if path == "/user/emails" { limited("x-ratelimit-remaining") } else { usual(path) }, true),
+        ("limited for seconds", |path| if path.starts_with("/user/memberships/") { limited("retry-after") } else { usual(path) }, true),
         ("limited", |path| if path == "/user" { StatusCode::TOO_MANY_REQUESTS.into_response() } else { usual(path) }, true),
     ];
     for (name, answers, is_unavailable) in broken {

@@ -215,7 +215,7 @@ async fn github_may_fail_at_any_point_of_a_sign_in() {
     let paths: Vec<String> = world.forge.requests().into_iter().map(|request| request.path).collect();
     let needed = paths.iter().position(|path| path.ends_with("/user/emails")).expect("the address is asked for") + 1;
     assert!(paths.len() > needed && asked.secret().is_some(), "{paths:?}");
-    for failing in 0..paths.len() {
+    for (failing, path) in paths.iter().enumerate() {
         for action in [HookAction::FailBefore(502), HookAction::FailAfter(503), HookAction::FailBefore(429)] {
             let first = world.forge.requests().len() as u64;
             let hook = move |request: &RequestInfo| if request.index == first + failing as u64 { action } else { HookAction::Pass };
@@ -224,8 +224,8 @@ async fn github_may_fail_at_any_point_of_a_sign_in() {
             let shown = browser.through_github(&world, "/auth/github", world.ann).await;
             world.forge.set_hook(None);
             let expected = if failing < needed { StatusCode::BAD_GATEWAY } else { StatusCode::SEE_OTHER };
-            assert_eq!(shown.status, expected, "{} {action:?}: {}", paths[failing], shown.body);
-            assert_eq!(browser.user(&world).await.is_some(), failing >= needed, "{}", paths[failing]);
+            assert_eq!(shown.status, expected, "{path} {action:?}: {}", shown.body);
+            assert_eq!(browser.user(&world).await.is_some(), failing >= needed, "{path}");
             browser.through_github(&world, "/auth/github", world.ann).await;
             assert!(browser.user(&world).await.is_some(), "the next try works");
         }

@@ -19,6 +19,12 @@ use super::{Common, DataDirectory};
 /// (and `QUILLON_GITHUB_API_URL` where it is not `<url>/api/v3`). Without any of them the embedded forge is used:
 /// `quillon push <repository>` gives a local git repository its checks.
 ///
+/// People sign in with GitHub where `QUILLON_GITHUB_CLIENT_ID` and `QUILLON_GITHUB_CLIENT_SECRET` of that App are set, with Google by
+/// `QUILLON_GOOGLE_CLIENT_ID` and `QUILLON_GOOGLE_CLIENT_SECRET`, with another OpenID provider by `QUILLON_OIDC_ISSUER`, `QUILLON_OIDC_NAME`,
+/// `QUILLON_OIDC_CLIENT_ID` and `QUILLON_OIDC_CLIENT_SECRET`; each sends them back to `<public URL>/auth/<github, google or oidc>/callback`.
+/// CI jobs show who they are by the issuers `QUILLON_GITHUB_ACTIONS_ISSUER`, `QUILLON_GITLAB_ISSUER`, `QUILLON_CIRCLECI_ISSUER` and
+/// `QUILLON_BUILDKITE_ISSUER`: the public ones unless set, none where set to `off`.
+///
 /// Everything is free unless `QUILLON_BILLING=stripe`, with `QUILLON_STRIPE_SECRET_KEY`, `QUILLON_STRIPE_WEBHOOK_SECRET` (of the endpoint
 /// `<public URL>/billing/webhook`) and `QUILLON_STRIPE_PRICE_TEAM`.
 #[derive(Debug, Args)]

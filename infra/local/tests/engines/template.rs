@@ -37,7 +37,20 @@ fn the_bundled_template_wires_every_function() {
     assert_eq!(scheduler.environment["QUILLON_PUBLIC_URL"], "http://127.0.0.1:8800");
     assert_eq!(scheduler.environment["TABLE_CHECKS"], "ChecksTable");
     assert_eq!(scheduler.environment["QUEUE_STATUS_URL"], "http://aws.quillon.local/000000000000/StatusQueue.fifo");
-    assert_eq!(scheduler.events.iter().filter(|e| matches!(e.source, EventSource::Schedule { .. })).count(), 3);
+    assert_eq!(scheduler.events.iter().filter(|e| matches!(e.source, EventSource::Schedule { .. })).count(), 4);
+}
+
+/// The buttons of the sign-in page are the providers with a client id; nobody has to list them.
+#[test]
+fn the_sign_in_page_offers_the_providers_that_are_set_up() {
+    let buttons = |parameters: Parameters| {
+        let template = Template::parse(BUNDLED, &parameters).unwrap();
+        template.function("Web").unwrap().environment["QUILLON_SIGN_IN_PROVIDERS"].clone()
+    };
+    assert_eq!(buttons(parameters()), "");
+    assert_eq!(buttons(parameters().with("GithubClientId", "Iv1.7")), "github,");
+    let all = parameters().with("GithubClientId", "Iv1.7").with("GoogleClientId", "7").with("OidcClientId", "us");
+    assert_eq!(buttons(all.with("OidcName", "Company login")), "github,google,oidc=Company login");
 }
 
 /// Lambda's advice for queues that invoke functions, and ours for what happens to poison.

@@ -51,7 +51,7 @@ pub fn fresh(public_url: &str) -> Advice {
     advice(
         "No checks yet",
         &[
-            "Install the GitHub App on the account that owns your repositories, and give it access to them.",
+            "Connect GitHub in the settings, under Git Sources: the GitHub App has to be installed on the account that owns your repositories, with access to them.",
             "Push a commit to a repository that has a `dagger.json`, `dagger-module.toml` or `dagger.toml`: checks run on new events only.",
             "No GitHub App here? In any git repository on this machine, `quillon push <name>` gives its head commit checks.",
             &format!("Webhooks of the App go to `{public_url}/github/webhook`."),

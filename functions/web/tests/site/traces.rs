@@ -200,7 +200,7 @@ async fn a_link_opens_its_trace_until_it_expires_or_is_taken_back() {
 }
 
 #[tokio::test]
-async fn deeds_are_confirmed_written_down_and_only_the_operator_s() {
+async fn deeds_are_confirmed_and_written_down_and_not_for_everybody() {
     let world = World::new().await;
     let (acme, globex) = (world.org(1, "acme").await, world.org(2, "globex").await);
     let sent = send(&world, &claim(&acme, None), Generated::new(1, 80)).await;

@@ -15,6 +15,8 @@ pub struct SetupPage {
     pub title: String,
     /// What is to be known before.
     pub steps: Vec<Step>,
+    /// Where tokens are made on the pages; none where the org is not known.
+    pub tokens_href: Option<String>,
     /// Makes a token; prints it once.
     pub token_command: String,
     /// One for each place.
@@ -62,6 +64,7 @@ impl SetupPage {
         Self {
             title: if is_empty_list { "No traces yet".to_owned() } else { "Send traces here".to_owned() },
             steps,
+            tokens_href: org.map(|org| format!("/{org}/settings?tab=Tokens")),
             token_command: format!("quillon admin token create --org {name} --name ci --scope telemetry:write"),
             snippets: snippets(url, name),
             is_empty_list,
@@ -97,6 +100,9 @@ pub(crate) fn snippets(url: &str, org: &str) -> Vec<Snippet> {
             "shell",
             &[
                 "In the shell, or in its profile to keep it.",
+                &format!(
+                    "With `quillon login --server {url} {org}` the CLI acts as you, and needs the address alone: leave the token out."
+                ),
                 "Traces are of the git repository that you are in. The second scope is for `dagger trace` and `dagger cloud logs`, which read them back.",
             ],
             format!(

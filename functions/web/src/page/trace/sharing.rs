@@ -1,4 +1,4 @@
-//! Who may read a trace, in words, and the forms that change it. Only the operator sees the forms.
+//! Who may read a trace, in words, and the forms that change it. Only those who may share and delete see the forms.
 
 use quillon_core::trace::card::Card;
 use quillon_core::trace::visibility::Visibility;

@@ -4,8 +4,10 @@ use http::StatusCode;
 use quillon_core::id::{AccountId, InstallationId};
 use quillon_core::member::Roles;
 use quillon_core::org::{Installation, Scope};
+use quillon_core::plan::Billing;
 use quillon_core::source::{SeenInstallation, SeenSources};
 use quillon_store::Page;
+use quillon_tenancy::Tenancy;
 
 use crate::world::World;
 
@@ -160,4 +162,29 @@ async fn the_switcher_shows_ones_own_orgs_and_no_others() {
     let settings = browser.get("/globex/settings").await.text;
     assert!(!settings.contains("/globex/checks") && settings.contains("?tab=Audit"));
     assert!(world.deps.store.orgs(&Page::first(10)).await.expect("a table").items.len() == 3);
+}
+
+#[tokio::test]
+async fn where_plans_are_paid_for_they_are_chosen_first_and_hold() {
+    let mut world = World::new().await;
+    world.deps.billing = Billing::On;
+    world.deps.tenancy = Tenancy::new(world.deps.store.clone()).with_billing(Billing::On);
+    let (ann, ben) = (world.person(1, "ann").await, world.person(2, "ben").await);
+    let (browser, guest) = (world.browser_of(&ann).await, world.browser_of(&ben).await);
+    assert_eq!(browser.press("/orgs/new", "name=acme").await.header("location"), "/acme/welcome/plan");
+    let page = browser.get("/acme/welcome/plan").await.text;
+    assert!(page.contains("action=\"/acme/billing/choose\"") && page.contains("name=\"next\" value=\"/acme/welcome/team\""));
+    assert!(page.contains("value=\"individual\"") && page.contains("value=\"team\"") && page.contains("Decide later"));
+
+    // The free plan is for one person, without checks.
+    let link = browser.press("/acme/settings/invite", "invitee=ben&role=member").await.text;
+    let refused = match link.split("/invite/").nth(1).and_then(|rest| rest.split('<').next()) {
+        Some(secret) => guest.press(&format!("/invite/{secret}"), "").await,
+        None => browser.press("/acme/settings/invite", "invitee=ben&role=member").await,
+    };
+    assert!(refused.status == StatusCode::CONFLICT && refused.text.contains("role=\"alert\""), "{}", refused.text);
+    let rerun = browser.press("/acme/checks/rerun", "attempt=att_00000000000000000000000000").await;
+    assert!(rerun.status == StatusCode::CONFLICT && rerun.text.contains("plan"), "{}", rerun.text);
+    let limit = browser.press("/acme/settings/concurrency", "concurrency=2").await;
+    assert!(limit.status == StatusCode::CONFLICT && limit.text.contains("The plan allows 1 at once"));
 }

@@ -1,4 +1,5 @@
-//! A small instance behind the pages: engines in memory, the handler, a browser, and words to put things into the tables.
+//! A small instance behind the pages: engines in memory with the rights that the template gives the pages, the handler, a
+//! browser, and words to put things into the tables.
 #![expect(clippy::expect_used, reason = "a world that cannot be built fails its test")]
 
 use std::time::Duration;
@@ -6,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::Timestamp;
+use quillon::cloud::Cloud;
+use quillon::engine::Storage;
 use quillon::engine::wire::Service;
-use quillon::engine::{Engines, Storage};
-use quillon::template::{BUNDLED, Parameters, Template, apply};
+use quillon::template::{BUNDLED, Parameters, Template};
 use quillon_core::Sensitive;
 use quillon_core::attempt::{Attempt, AttemptState, Outcome};
 use quillon_core::id::{AttemptId, CommitSha, InstallationId, OrgId, RepositoryId, RunId};
@@ -32,7 +34,7 @@ const SESSION_KEY: &str = "the key of this test's instance";
 /// The instance.
 pub(crate) struct World {
     pub(crate) deps: Deps,
-    engines: Engines,
+    cloud: Cloud,
     clock: Clock,
     events_url: String,
 }
@@ -71,14 +73,14 @@ impl World {
             .with("GithubWebhookSecret", "a webhook secret of some length");
         let template = Template::parse(BUNDLED, &parameters).expect("the template");
         let clock = Clock::manual(start);
-        let engines = Engines::open(&Storage::Memory, clock.clone()).expect("the engines");
-        let environment = apply(&template, &engines).await.expect("the resources").of("Web");
+        let cloud = Cloud::open(template, &Storage::Memory, clock.clone()).await.expect("the engines");
+        let environment = cloud.environment("Web");
         let events_url = environment.get("QUEUE_EVENTS_URL").expect("a queue").to_owned();
         let session = environment.get("SESSION_SECRET_ARN").expect("a session secret");
         let known = format!("{{\"key\": \"{SESSION_KEY}\"}}");
-        engines.secrets_client().put_secret_value().secret_id(session).secret_string(known).send().await.expect("a secret");
-        let deps = Deps::new(&Settings::new(environment), &engines.sdk_config(), clock.clone()).expect("the settings");
-        Self { deps, engines, clock, events_url }
+        cloud.engines().secrets_client().put_secret_value().secret_id(session).secret_string(known).send().await.expect("a secret");
+        let deps = Deps::new(&Settings::new(environment), &cloud.sdk_config("Web"), clock.clone()).expect("the settings");
+        Self { deps, cloud, clock, events_url }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -95,14 +97,15 @@ impl World {
 
     /// How many calls DynamoDB has answered so far.
     pub(crate) fn table_calls(&self) -> u64 {
-        self.engines.usage().total(Service::DynamoDb).calls
+        self.cloud.engines().usage().total(Service::DynamoDb).calls
     }
 
     /// What the scheduler was told since the last time.
     pub(crate) async fn events(&self) -> Vec<EventMessage> {
         let mut found = vec![];
         loop {
-            let received = self.engines.sqs_client().receive_message().queue_url(&self.events_url).max_number_of_messages(10).send().await;
+            let received =
+                self.cloud.engines().sqs_client().receive_message().queue_url(&self.events_url).max_number_of_messages(10).send().await;
             let messages = received.expect("a queue").messages.unwrap_or_default();
             if messages.is_empty() {
                 return found;

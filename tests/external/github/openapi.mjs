@@ -4,7 +4,7 @@
 // One `quillon up` is the forge, a second one believes that it is GitHub and reaches it through a recording proxy.
 
 import { execFileSync } from "node:child_process";
-import { createHmac, createSign, randomUUID } from "node:crypto";
+import { createHash, createHmac, createSign, randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -15,6 +15,7 @@ import { Description } from "./description.mjs";
 import { record } from "./recorder.mjs";
 
 const APP_ID = "1";
+const CLIENT_ID = "Iv1.0000000000000001";
 const SECRET = "a webhook secret of the external suite";
 const root = new URL("../../..", import.meta.url).pathname;
 const description = new Description();
@@ -67,6 +68,27 @@ async function asApp(forge, path) {
   return response.json();
 }
 
+/** What a person does at the authorization page; gives where their browser is sent. */
+async function consent(address, login) {
+  const page = await (await fetch(address)).text();
+  const [, account] = new RegExp(`value="(\\d+)">Continue as ${login}<`).exec(page) ?? [];
+  if (!account) throw new Error(`nobody is ${login}: ${page}`);
+  const form = new URLSearchParams([...new URL(address).searchParams, ["account", account]]);
+  const answer = await fetch(`${forge.url}/forge/login/oauth/authorize`, { method: "POST", body: form, redirect: "manual" });
+  return answer.headers.get("location");
+}
+
+/** The token of a person for the App, as its documentation says one gets it. */
+async function userToken(login) {
+  const verifier = randomUUID() + randomUUID();
+  const query = { client_id: CLIENT_ID, redirect_uri: `${forge.url}/auth/github/callback`, state: "s", code_challenge: createHash("sha256").update(verifier).digest("base64url"), code_challenge_method: "S256" };
+  const back = new URL(await consent(`${forge.url}/forge/login/oauth/authorize?${new URLSearchParams(query)}`, login));
+  const form = new URLSearchParams({ client_id: CLIENT_ID, client_secret: forge.file("forge/client-secret"), code: back.searchParams.get("code"), redirect_uri: query.redirect_uri, code_verifier: verifier });
+  const answer = await (await fetch(`${forge.url}/forge/login/oauth/access_token`, { method: "POST", body: form, headers: { accept: "application/json" } })).json();
+  if (!answer.access_token) throw new Error(JSON.stringify(answer));
+  return answer.access_token;
+}
+
 /** Sends a webhook to a server, as GitHub would. */
 async function deliver(server, event, payload) {
   const body = JSON.stringify(payload);
@@ -113,7 +135,10 @@ try {
       QUILLON_GITHUB_APP_ID: APP_ID,
       QUILLON_GITHUB_APP_PRIVATE_KEY: join(forge.data, "forge/app-key.pem"),
       QUILLON_GITHUB_WEBHOOK_SECRET: SECRET,
-      QUILLON_PUBLIC_URL: "http://127.0.0.1:1",
+      QUILLON_GITHUB_CLIENT_ID: CLIENT_ID,
+      QUILLON_GITHUB_CLIENT_SECRET: forge.file("forge/client-secret"),
+      // The forge sends people back to its own server only.
+      QUILLON_PUBLIC_URL: forge.url,
       QUILLON_LOG: "error",
     },
   });
@@ -128,6 +153,26 @@ try {
     const posted = (context) => proxy.exchanges.some(({ method, path, body, status }) => method === "POST" && path.endsWith(`/statuses/${sha}`) && status === 201 && body.context === context && body.state !== "pending");
     await eventually("the statuses", () => ["quillon/hello/passes", "quillon/hello/fails", "quillon"].every(posted));
     await eventually("the question about the pull request", () => proxy.exchanges.some(({ path }) => /\/pulls\/\d+$/.test(path)));
+  });
+  await test("github", "people sign in, and what is asked about them is answered", async () => {
+    const start = await fetch(`${server.url}/auth/github`, { redirect: "manual" });
+    const back = new URL(await consent(start.headers.get("location"), "ann"));
+    const cookie = start.headers.getSetCookie().map((cookie) => cookie.split(";")[0]).join("; ");
+    const before = proxy.exchanges.length;
+    const end = await fetch(server.url + back.pathname + back.search, { redirect: "manual", headers: { cookie } });
+    if (![302, 303].includes(end.status) || !end.headers.getSetCookie().some((cookie) => cookie.startsWith("quillon_session="))) throw new Error(`${end.status} ${await end.text()}`);
+    const asked = proxy.exchanges.slice(before).map(({ path, status }) => `${status} ${path}`);
+    for (const expected of ["200 /user", "200 /user/emails", "200 /user/installations", "200 /user/memberships/orgs/acme"]) if (!asked.includes(expected)) throw new Error(`${expected} is not among ${asked.join(", ")}`);
+    // What we do not ask, and what GitHub says no to, is held against the description too.
+    const token = await userToken("ben");
+    const ask = (path, credential = token) => fetch(`${proxy.url}/api/v3${path}`, { headers: { authorization: `Bearer ${credential}`, "user-agent": "tests", accept: "application/vnd.github+json" } });
+    const { installations: [{ id }] } = await (await ask("/user/installations?per_page=1&page=1")).json();
+    const answers = [[`/user/installations/${id}/repositories?per_page=100`, 200], ["/user/installations/7/repositories", 404], ["/user/memberships/orgs/acme", 200], ["/user/memberships/orgs/nobody", 404], ["/user/emails?per_page=1&page=2", 200]];
+    for (const [path, status] of answers) {
+      const answer = await ask(path);
+      if (answer.status !== status) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    }
+    if ((await ask("/user", "ghu_unknown")).status !== 401) throw new Error("an unknown token is somebody");
   });
   await test("github", "every request that was sent is as GitHub describes it", () => {
     const problems = proxy.exchanges.flatMap((exchange) => description.requestProblems(exchange).map((problem) => `${exchange.method} ${exchange.path}: ${problem}`));

@@ -8,14 +8,12 @@ use quillon_core::id::{SessionId, UserId};
 use quillon_core::person::{Profile, ProviderId};
 use quillon_core::session::{Holder, LONGEST};
 use quillon_identity::{Redeemed, UserToken};
-use quillon_runtime::{Cookie, guard};
+use quillon_runtime::{Cookie, Form, Notice, guard, see_other, with_cookies};
 
 use crate::flow::{Flow, Purpose};
-use crate::form::Form;
-use crate::page::{Notice, see_other, with_cookies};
 use crate::provider::Provider;
 use crate::start::callback_url;
-use crate::{Deps, session};
+use crate::{Deps, page, session};
 
 /// Longest code that is sent on.
 const MAX_CODE: usize = 2_048;
@@ -25,10 +23,10 @@ type Unfinished = Box<Notice>;
 
 /// `GET /auth/{provider}/callback?code=…&state=…`.
 pub(crate) async fn finish(deps: &Deps, id: &ProviderId, request: &Request<Bytes>, now: Timestamp) -> Response<Bytes> {
-    let Some(provider) = deps.provider(id) else { return Notice::unknown(&deps.public).page() };
+    let Some(provider) = deps.provider(id) else { return page::unknown(&deps.public).page() };
     let query = match Form::of_query(request) {
         Ok(query) => query,
-        Err(problem) => return Notice::damaged(&deps.public, problem.to_string()).page(),
+        Err(problem) => return page::damaged(&deps.public, problem.to_string()).page(),
     };
     let flow = match flow(deps, id, query.value("state"), request, now).await {
         Ok(flow) => flow,
@@ -46,12 +44,12 @@ pub(crate) async fn finish(deps: &Deps, id: &ProviderId, request: &Request<Bytes
 /// The sign-in that this browser has begun at this provider, with this state.
 async fn flow(deps: &Deps, id: &ProviderId, state: Option<&str>, request: &Request<Bytes>, now: Timestamp) -> Result<Flow, Unfinished> {
     let key = deps.secrets.instance_key(&deps.session_secret_arn, now).await;
-    let key = key.map_err(|error| Box::new(Notice::broken(&deps.public, &error)))?;
+    let key = key.map_err(|error| Box::new(page::broken(&deps.public, &error)))?;
     let mut begun = Cookie::SignIn.values(&deps.public, request.headers()).filter_map(|value| Flow::open(&key, value, now));
     let found = state.and_then(|state| begun.find(|flow| flow.is_answered_by(id, state)));
     found.ok_or_else(|| {
         tracing::info!(provider = %id, "a callback belongs to no sign-in of its browser");
-        Box::new(Notice::not_begun(&deps.public))
+        Box::new(page::not_begun(&deps.public))
     })
 }
 
@@ -66,21 +64,21 @@ async fn go_on(
 ) -> Result<Vec<String>, Unfinished> {
     let public = &deps.public;
     if query.value("iss").is_some_and(|issuer| !provider.may_be(issuer)) {
-        return Err(Box::new(Notice::damaged(public, "its `iss` is another provider's")));
+        return Err(Box::new(page::damaged(public, "its `iss` is another provider's")));
     }
     if let Some(error) = query.value("error") {
         tracing::info!(provider = %flow.provider, "a provider declined: {}", quillon_core::text::shorten(error, 60));
-        return Err(Box::new(Notice::declined(public, provider, error)));
+        return Err(Box::new(page::declined(public, provider, error)));
     }
     let code = query.value("code").filter(|code| code.len() <= MAX_CODE);
-    let code = code.ok_or_else(|| Box::new(Notice::damaged(public, "it has no `code`")))?;
+    let code = code.ok_or_else(|| Box::new(page::damaged(public, "it has no `code`")))?;
     // Before the code is redeemed: a code is good once, and whoever signed out meanwhile can come back with it.
     let user = match flow.purpose {
         Purpose::SignIn => None,
         Purpose::Link { session } | Purpose::Sources { session } => Some(same_person(deps, session, request, now).await?),
     };
     let (profile, token) = redeem(deps, provider, flow, code, now).await?;
-    let failed = |error: quillon_tenancy::Error| Box::new(Notice::failed(public, &error));
+    let failed = |error: quillon_tenancy::Error| Box::new(page::failed(public, &error));
     match (&flow.purpose, user) {
         (Purpose::SignIn, _) => {
             let user = deps.tenancy.sign_in(&profile, now).await.map_err(failed)?;
@@ -99,7 +97,7 @@ async fn go_on(
             note_sources(deps, provider, user, token.as_ref(), now).await?;
             Ok(vec![])
         }
-        (Purpose::Link { .. } | Purpose::Sources { .. }, None) => Err(Box::new(Notice::not_begun(public))),
+        (Purpose::Link { .. } | Purpose::Sources { .. }, None) => Err(Box::new(page::not_begun(public))),
     }
 }
 
@@ -112,27 +110,27 @@ async fn redeem(
 ) -> Result<(Profile, Option<UserToken>), Unfinished> {
     let public = &deps.public;
     let secrets = deps.secrets.sign_in(&deps.sign_in_secret_arn, now).await;
-    let secrets = secrets.map_err(|error| Box::new(Notice::broken(public, &error)))?;
-    let redirect = callback_url(deps, provider).ok_or_else(|| Box::new(Notice::unknown(public)))?;
+    let secrets = secrets.map_err(|error| Box::new(page::broken(public, &error)))?;
+    let redirect = callback_url(deps, provider).ok_or_else(|| Box::new(page::unknown(public)))?;
     let redeemed = Redeemed { code, verifier: &flow.verifier, redirect: &redirect, nonce: &flow.nonce };
     let found = provider.redeem(&deps.issuers, &secrets, redeemed, now).await;
     found.map_err(|error| {
         tracing::warn!(provider = %flow.provider, "a provider did not say who somebody is: {error}");
-        Box::new(Notice::unidentified(public, provider, &error))
+        Box::new(page::unidentified(public, provider, &error))
     })
 }
 
 /// The person of the session that the sign-in was begun in, if the browser still has that one.
 async fn same_person(deps: &Deps, begun_in: SessionId, request: &Request<Bytes>, now: Timestamp) -> Result<UserId, Unfinished> {
     let session = session::of_browser(deps, request.headers(), now).await;
-    let session = session.map_err(|error| Box::new(Notice::failed(&deps.public, &error)))?;
+    let session = session.map_err(|error| Box::new(page::failed(&deps.public, &error)))?;
     let person = session.filter(|session| session.id == begun_in).as_ref().and_then(session::person);
-    person.ok_or_else(|| Box::new(Notice::not_begun(&deps.public)))
+    person.ok_or_else(|| Box::new(page::not_begun(&deps.public)))
 }
 
 /// Whether the account that somebody came back with is one of theirs: what somebody else administers must not become theirs.
 async fn expect_linked(deps: &Deps, user: UserId, profile: &Profile, flow: &Flow) -> Result<(), Unfinished> {
-    let person = deps.tenancy.user(user).await.map_err(|error| Box::new(Notice::failed(&deps.public, &error)))?;
+    let person = deps.tenancy.user(user).await.map_err(|error| Box::new(page::failed(&deps.public, &error)))?;
     let is_theirs = |user: quillon_core::person::User| {
         user.identities.iter().any(|known| known.provider == profile.provider && known.subject == profile.subject)
     };
@@ -153,9 +151,9 @@ async fn note_sources(deps: &Deps, provider: &Provider, user: UserId, token: Opt
     let (Provider::Github(github), Some(token)) = (provider, token) else { return Ok(()) };
     let sources = github.sources(token, now).await.map_err(|error| {
         tracing::warn!(user.id = %user, "GitHub did not say what a person administers: {error}");
-        Box::new(Notice::unidentified(&deps.public, provider, &error))
+        Box::new(page::unidentified(&deps.public, provider, &error))
     })?;
-    deps.tenancy.note_sources(user, &sources, now).await.map_err(|error| Box::new(Notice::failed(&deps.public, &error)))
+    deps.tenancy.note_sources(user, &sources, now).await.map_err(|error| Box::new(page::failed(&deps.public, &error)))
 }
 
 /// A new session, always: one that the browser brought along may be somebody else's doing.

@@ -11,13 +11,11 @@ use quillon_core::ci::CiProvider;
 use quillon_core::text::with_causes;
 use quillon_identity::ci::CiError;
 use quillon_identity::{Error as IdentityError, MAX_TOKEN};
-use quillon_runtime::{bearer, json};
+use quillon_runtime::{Form, bearer, json, put_header};
 use quillon_secrets::telemetry;
 use serde::Serialize;
 
 use crate::Deps;
-use crate::form::Form;
-use crate::page::put;
 
 /// Largest body that is taken; the stock CLI sends three short texts, of which nothing is believed.
 const MAX_BODY: usize = 64 * 1024;
@@ -58,7 +56,7 @@ pub(crate) async fn exchange(deps: &Deps, request: &Request<Bytes>, now: Timesta
         Ok(answer) => json(StatusCode::OK, &answer),
         Err(denied) => refuse(&denied),
     };
-    put(&mut response, CACHE_CONTROL, "no-store");
+    put_header(&mut response, CACHE_CONTROL, "no-store");
     response
 }
 
@@ -113,10 +111,10 @@ fn refuse(denied: &Denied) -> Response<Bytes> {
     tracing::info!(http.status = status.as_u16(), "refused a CI job: {text}");
     let mut response = json(status, &Answer { error: Some(text), ..Answer::default() });
     if status == StatusCode::UNAUTHORIZED {
-        put(&mut response, WWW_AUTHENTICATE, "Bearer realm=\"quillon\"");
+        put_header(&mut response, WWW_AUTHENTICATE, "Bearer realm=\"quillon\"");
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        put(&mut response, RETRY_AFTER, &UNAVAILABLE_S.to_string());
+        put_header(&mut response, RETRY_AFTER, &UNAVAILABLE_S.to_string());
     }
     response
 }

@@ -10,13 +10,11 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use jiff::Timestamp;
 use quillon_core::device::CODE_LIFETIME;
 use quillon_core::text::shorten;
-use quillon_runtime::{guard, json};
+use quillon_runtime::{Form, guard, json, put_header};
 use quillon_tenancy::{DevicePoll, DeviceTokens, RefreshError};
 use serde_json::{Value, json};
 
 use crate::Deps;
-use crate::form::Form;
-use crate::page::put;
 
 /// The client id that the stock CLI has built in.
 const STOCK_CLIENT: &str = "brEY7u4SEoFypOgYBdYMs32b4ShRVIEv";
@@ -195,15 +193,15 @@ fn answer(result: Result<Value, No>) -> Response<Bytes> {
         Err(no) => {
             let mut response = json(no.status, &json!({ "error": no.word, "error_description": no.text }));
             if no.status == StatusCode::UNAUTHORIZED {
-                put(&mut response, WWW_AUTHENTICATE, "Basic realm=\"quillon\"");
+                put_header(&mut response, WWW_AUTHENTICATE, "Basic realm=\"quillon\"");
             }
             if let Some(seconds) = no.retry_after_s {
-                put(&mut response, RETRY_AFTER, &seconds.to_string());
+                put_header(&mut response, RETRY_AFTER, &seconds.to_string());
             }
             response
         }
     };
-    put(&mut response, CACHE_CONTROL, "no-store");
+    put_header(&mut response, CACHE_CONTROL, "no-store");
     response
 }
 

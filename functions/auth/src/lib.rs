@@ -9,7 +9,6 @@ mod ci_token;
 mod deps;
 mod device;
 mod flow;
-mod form;
 mod page;
 mod provider;
 pub mod route;
@@ -21,15 +20,14 @@ use http::{Request, Response};
 
 pub use deps::Deps;
 
-use page::Notice;
 use route::{NoRoute, Route};
 
 /// Answers one request.
 pub async fn handle(deps: &Deps, request: Request<Bytes>) -> Response<Bytes> {
     let route = match Route::of(request.method(), request.uri().path()) {
         Ok(route) => route,
-        Err(NoRoute::Unknown) => return Notice::unknown(&deps.public).page(),
-        Err(NoRoute::Method(allowed)) => return page::wrong_method(allowed),
+        Err(NoRoute::Unknown) => return page::unknown(&deps.public).page(),
+        Err(NoRoute::Method(allowed)) => return quillon_runtime::wrong_method(allowed),
     };
     let now = deps.clock.now();
     match route {

@@ -5,35 +5,33 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use jiff::Timestamp;
 use quillon_core::local_path::LocalPath;
 use quillon_core::person::ProviderId;
-use quillon_runtime::Cookie;
+use quillon_runtime::{Cookie, Form, Notice, see_other};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 use crate::flow::{Flow, LIFETIME_S, Purpose};
-use crate::form::Form;
-use crate::page::{Notice, see_other};
 use crate::provider::Provider;
 use crate::route::Route;
-use crate::{Deps, session};
+use crate::{Deps, page, session};
 
 /// `GET /auth/{provider}?next=<path of ours>&purpose=sign-in|link|sources`.
 pub(crate) async fn begin(deps: &Deps, id: &ProviderId, request: &Request<Bytes>, now: Timestamp) -> Response<Bytes> {
-    let Some(provider) = deps.provider(id) else { return Notice::unknown(&deps.public).page() };
+    let Some(provider) = deps.provider(id) else { return page::unknown(&deps.public).page() };
     let query = match Form::of_query(request) {
         Ok(query) => query,
-        Err(problem) => return Notice::damaged(&deps.public, problem.to_string()).page(),
+        Err(problem) => return page::damaged(&deps.public, problem.to_string()).page(),
     };
     let next = next(query.value("next"));
     let wish = match query.value("purpose") {
         None | Some("sign-in") => return send(deps, provider, Purpose::SignIn, next, now).await,
         Some("link") => "link",
         Some("sources") if matches!(provider, Provider::Github(_)) => "sources",
-        Some(_) => return Notice::damaged(&deps.public, "its `purpose` is none of `sign-in`, `link`, `sources`").page(),
+        Some(_) => return page::damaged(&deps.public, "its `purpose` is none of `sign-in`, `link`, `sources`").page(),
     };
     let here = format!("/auth/{id}?purpose={wish}&next={}", coded(next.as_str()));
     let session = match session::of_browser(deps, request.headers(), now).await {
         Ok(session) => session,
-        Err(error) => return Notice::failed(&deps.public, &error).page(),
+        Err(error) => return page::failed(&deps.public, &error).page(),
     };
     let Some(session) = session else { return see_other(&format!("/sign-in?next={}", coded(&here)), &[]) };
     if session::person(&session).is_none() {
@@ -67,7 +65,7 @@ pub(crate) async fn after_setup(deps: &Deps, request: &Request<Bytes>, now: Time
         // Whoever runs the installation claims by command.
         Ok(Some(_)) => see_other(next.as_str(), &[]),
         Ok(None) => send(deps, provider, Purpose::SignIn, next, now).await,
-        Err(error) => Notice::failed(&deps.public, &error).page(),
+        Err(error) => page::failed(&deps.public, &error).page(),
     }
 }
 
@@ -80,18 +78,18 @@ fn no_person(deps: &Deps) -> Notice {
 async fn send(deps: &Deps, provider: &Provider, purpose: Purpose, next: LocalPath, now: Timestamp) -> Response<Bytes> {
     let flow = match Flow::begin(provider.id(), purpose, next, now) {
         Ok(flow) => flow,
-        Err(error) => return Notice::broken(&deps.public, &error).page(),
+        Err(error) => return page::broken(&deps.public, &error).page(),
     };
     let key = match deps.secrets.instance_key(&deps.session_secret_arn, now).await {
         Ok(key) => key,
-        Err(error) => return Notice::broken(&deps.public, &error).page(),
+        Err(error) => return page::broken(&deps.public, &error).page(),
     };
-    let Some(redirect) = callback_url(deps, provider) else { return Notice::unknown(&deps.public).page() };
+    let Some(redirect) = callback_url(deps, provider) else { return page::unknown(&deps.public).page() };
     match provider.authorize_url(&deps.issuers, &redirect, &flow, now).await {
         Ok(url) => see_other(url.as_str(), &[Cookie::SignIn.set(&deps.public, &flow.seal(&key), LIFETIME_S)]),
         Err(error) => {
             tracing::warn!("a sign-in cannot begin: {error}");
-            Notice::unidentified(&deps.public, provider, &error).page()
+            page::unidentified(&deps.public, provider, &error).page()
         }
     }
 }

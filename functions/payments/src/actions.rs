@@ -5,8 +5,9 @@ use http::{Request, Response};
 use jiff::Timestamp;
 use quillon_billing::Checkout;
 use quillon_core::local_path::LocalPath;
-use quillon_core::org::Org;
+use quillon_core::org::{Org, OrgName};
 use quillon_core::plan::{Event, Plan, Refused, Subscription, TRIAL_DAYS, decide};
+use quillon_runtime::see_other;
 use quillon_secrets::StripeSecret;
 use quillon_tenancy::{Deed, Error as TenancyError};
 
@@ -19,12 +20,7 @@ use crate::route::{Route, Step};
 const SAME_WISH_S: i64 = 3_600;
 
 /// Takes one step.
-pub(crate) async fn take(
-    deps: &Deps,
-    name: &quillon_core::org::OrgName,
-    step: Step,
-    request: &Request<Bytes>,
-) -> Result<Response<Bytes>, Problem> {
+pub(crate) async fn take(deps: &Deps, name: &OrgName, step: Step, request: &Request<Bytes>) -> Result<Response<Bytes>, Problem> {
     let now = deps.clock.now();
     let needs = Route::Billing { org: name.clone(), step }.needs();
     let asking = asking(deps, name, step, needs, request, now).await?;
@@ -47,12 +43,12 @@ fn plan_tab(org: &Org, more: &str) -> String {
 
 async fn choose(deps: &Deps, asking: &Asking, now: Timestamp) -> Result<Response<Bytes>, Problem> {
     let form = asking.form.as_ref().ok_or(Problem::Damaged)?;
-    match form.value("plan").parse().map_err(|_| Problem::Damaged)? {
+    match form.value("plan").unwrap_or_default().parse().map_err(|_| Problem::Damaged)? {
         Plan::Team => checkout(deps, asking, now).await,
         Plan::Individual => {
             deps.tenancy.change_subscription(asking.org.id, &Event::Chosen(Plan::Individual), &deed(asking, now)).await?;
-            let next: Option<LocalPath> = form.value("next").parse().ok();
-            Ok(page::see_other(&next.map_or_else(|| plan_tab(&asking.org, ""), |path| path.to_string())))
+            let next: Option<LocalPath> = form.value("next").and_then(|next| next.parse().ok());
+            Ok(see_other(&next.map_or_else(|| plan_tab(&asking.org, ""), |path| path.to_string()), &[]))
         }
     }
 }
@@ -140,5 +136,5 @@ async fn back(deps: &Deps, asking: &Asking, request: &Request<Bytes>, now: Times
         }
     }
     let is_checkout = request.uri().query() == Some("from=checkout");
-    page::see_other(&plan_tab(org, if is_checkout { "&checkout=done" } else { "" }))
+    see_other(&plan_tab(org, if is_checkout { "&checkout=done" } else { "" }), &[])
 }

@@ -6,11 +6,10 @@ use http::Request;
 use jiff::Timestamp;
 use quillon_core::access::{self, Needs, Verdict};
 use quillon_core::org::{Org, OrgName};
-use quillon_runtime::{Cookie, guard};
+use quillon_runtime::{Cookie, Form, guard};
 use quillon_tenancy::{Viewer, secret};
 
 use crate::Deps;
-use crate::form::Form;
 use crate::page::Problem;
 use crate::route::Step;
 
@@ -43,9 +42,9 @@ pub(crate) async fn asking(
     let (viewer, hash) = signed_in(deps, request, now).await?.ok_or(Problem::SignedOut(step))?;
     // A form of another site is refused whatever its sender may do, and before anything is told of the org.
     let form = if request.method() == http::Method::POST {
-        let form = Form::read(request)?;
+        let form = Form::of_body(request).map_err(|_| Problem::Damaged)?;
         let key = deps.secrets.instance_key(&deps.session_secret_arn, now).await?;
-        if !guard::is_our_form(headers) || !key.verify("form", &hash, form.value("csrf")) {
+        if !guard::is_our_form(headers) || !key.verify("form", &hash, form.value("csrf").unwrap_or_default()) {
             return Err(Problem::ForeignForm);
         }
         Some(form)

@@ -6,7 +6,6 @@
 
 mod actions;
 mod asking;
-mod form;
 mod notice;
 mod page;
 mod plans;
@@ -119,7 +118,7 @@ pub async fn handle(deps: &Deps, request: Request<Bytes>) -> Response<Bytes> {
     let route = match Route::of(request.method(), request.uri().path()) {
         Ok(route) => route,
         Err(NoRoute::Unknown) => return Problem::Unknown.page(&deps.public, None),
-        Err(NoRoute::Method(allowed)) => return page::wrong_method(allowed),
+        Err(NoRoute::Method(allowed)) => return quillon_runtime::wrong_method(allowed),
     };
     match route {
         Route::Plans => plans::answer(deps).await,

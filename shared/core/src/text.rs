@@ -34,6 +34,15 @@ pub fn shorten(text: &str, limit: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// A message as a sentence: it begins with a capital and ends.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first: String = chars.next().map(char::to_uppercase).into_iter().flatten().collect();
+    let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
+    format!("{first}{}{end}", chars.as_str())
+}
+
 /// An error with all its causes on one line, for logs.
 #[must_use]
 pub fn with_causes(error: &dyn std::error::Error) -> String {
@@ -66,6 +75,13 @@ mod tests {
         assert_eq!(shorten("short", 5), "short");
         assert_eq!(first_line("fix: x\n\nbody", 40), "fix: x");
         assert_eq!(shorten("a\u{1b}[31mb", 20), "a [31mb");
+    }
+
+    #[test]
+    fn a_message_becomes_a_sentence() {
+        assert_eq!(sentence("an org needs an admin: make one"), "An org needs an admin: make one.");
+        assert_eq!(sentence("ärger. wait!"), "Ärger. wait!");
+        assert_eq!(sentence(""), ".");
     }
 
     #[test]

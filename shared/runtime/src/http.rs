@@ -1,7 +1,7 @@
 //! The HTTP entry point: API Gateway events in, plain requests for the handler, plain responses out.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode};
 use lambda_http::RequestExt;
 use serde::Serialize;
@@ -60,6 +60,21 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
 #[must_use]
 pub fn text(status: StatusCode, body: &str) -> Response<Bytes> {
     answer(status, "text/plain; charset=utf-8", body.as_bytes().to_vec())
+}
+
+/// For a method that the address does not know ([RFC 9110 section 15.5.6](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6)).
+#[must_use]
+pub fn wrong_method(allowed: &'static str) -> Response<Bytes> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, &format!("this address is asked with {allowed}"));
+    put_header(&mut response, ALLOW, allowed);
+    response
+}
+
+/// Sets a header; a value that no header can hold is left out.
+pub fn put_header(response: &mut Response<Bytes>, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Bytes> {

@@ -14,27 +14,36 @@ const MAX_PARAMETERS: usize = 32;
 
 /// Parameters by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Form(BTreeMap<String, String>);
+pub struct Form(BTreeMap<String, String>);
 
 /// Why they are not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadForm {
+pub enum BadForm {
+    /// It is something else.
     #[error("the body is not `application/x-www-form-urlencoded`")]
     Type,
+    /// It is too much to read.
     #[error("the request is larger than {MAX_FORM} bytes")]
     TooLarge,
+    /// Which value counts is not known.
     #[error("a parameter is there more than once, or there are too many")]
     Repeated,
 }
 
 impl Form {
     /// Those of a query.
-    pub(crate) fn of_query(request: &Request<Bytes>) -> Result<Self, BadForm> {
+    ///
+    /// # Errors
+    /// When they are too many, too long, or not unique.
+    pub fn of_query(request: &Request<Bytes>) -> Result<Self, BadForm> {
         Self::parse(request.uri().query().unwrap_or_default().as_bytes())
     }
 
     /// Those of a body.
-    pub(crate) fn of_body(request: &Request<Bytes>) -> Result<Self, BadForm> {
+    ///
+    /// # Errors
+    /// The same, and when it is no form.
+    pub fn of_body(request: &Request<Bytes>) -> Result<Self, BadForm> {
         let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media = media.split(';').next().unwrap_or_default().trim();
         if !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -58,7 +67,8 @@ impl Form {
     }
 
     /// One of them.
-    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }

@@ -126,10 +126,7 @@ impl Caller {
             Self::Token(token) if token.org == org => Standing::Token(token.scopes.clone()),
             Self::CiJob(claim) if claim.org == org => Standing::CiJob,
             Self::Token(_) | Self::CiJob(_) => Standing::Stranger,
-            Self::Person(user) => match deps.store.member(org, user.id).await? {
-                Some(member) => Standing::Person(member.roles),
-                None => Standing::Stranger,
-            },
+            Self::Person(user) => deps.tenancy.standing_of_user(user.id, org).await?,
         })
     }
 

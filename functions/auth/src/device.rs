@@ -19,7 +19,7 @@ use crate::Deps;
 /// The client id that the stock CLI has built in.
 const STOCK_CLIENT: &str = "brEY7u4SEoFypOgYBdYMs32b4ShRVIEv";
 
-/// Codes that one address may ask for within an hour: each is two items in a table.
+/// Codes that one address may ask for within an hour: each is two items in a table, and one more code that a guess could meet.
 const MAX_CODES: u32 = 60;
 
 /// When to come back after too many, and after storage could not be reached, in seconds.

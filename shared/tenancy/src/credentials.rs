@@ -1,8 +1,6 @@
 //! Whose a credential is that a program presents: a token of an org, or the access token of a person's device.
 
 use jiff::Timestamp;
-use quillon_core::access::Standing;
-use quillon_core::id::OrgId;
 use quillon_core::org::Token;
 use quillon_core::person::User;
 use quillon_store::Written;
@@ -62,17 +60,5 @@ impl Tenancy {
             tracing::warn!(token.id = %token.id, "the use of a token was not written down: {error}");
         }
         Ok(Some(Principal::Token(Box::new(token))))
-    }
-
-    /// What whoever presents a credential is to an org, as of now.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub async fn standing_of(&self, principal: &Principal, org: OrgId) -> Result<Standing> {
-        match principal {
-            Principal::Token(token) if token.org == org => Ok(Standing::Token(token.scopes.clone())),
-            Principal::Token(_) => Ok(Standing::Stranger),
-            Principal::Person(user) => self.standing_of_user(user.id, org).await,
-        }
     }
 }

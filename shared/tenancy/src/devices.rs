@@ -11,9 +11,6 @@ use crate::error::{Error, Result};
 use crate::sessions::MAX_FROM;
 use crate::{Deed, MAX_DECISIONS, Tenancy, secret};
 
-/// Most codes that one address may ask for within an hour: each is an item, and one more code that a guess could meet.
-const MAX_BEGUN: u32 = 200;
-
 /// The tokens of a device, which are nowhere else.
 #[derive(Debug, Clone)]
 pub struct DeviceTokens {
@@ -69,10 +66,11 @@ impl From<secret::NoEntropy> for RefreshError {
 }
 
 impl Tenancy {
-    /// Takes a device's wish to be signed in; gives it and its device code, which is nowhere else.
+    /// Takes a device's wish to be signed in; gives it and its device code, which is nowhere else. How many an address may have,
+    /// the caller counts, who knows what a network is.
     ///
     /// # Errors
-    /// When the address has asked for too many, when the machine gives no random numbers, or when the table cannot be used.
+    /// When the machine gives no random numbers, or the table cannot be used.
     pub async fn begin_device(
         &self,
         client: &str,
@@ -81,11 +79,6 @@ impl Tenancy {
         now: Timestamp,
     ) -> Result<(DeviceGrant, Sensitive<String>)> {
         let from = from.map(|from| quillon_core::text::shorten(&from, MAX_FROM));
-        if let Some(from) = &from
-            && self.store.guess(&format!("begin {from}"), now).await? > MAX_BEGUN
-        {
-            return Err(Error::refused("too many devices were signed in from this address: try again in an hour"));
-        }
         for _ in 0..MAX_DECISIONS {
             let text = secret::fresh()?;
             let user_code = UserCode::of_entropy(secret::entropy()?);

@@ -4,7 +4,9 @@ use jiff::SignedDuration;
 use quillon_core::access::Standing;
 use quillon_core::audit::AuditAction;
 use quillon_core::id::{OrgId, TokenId};
+use quillon_core::member::Roles;
 use quillon_core::org::{MAX_TOKENS, Scope};
+use quillon_core::person::User;
 use quillon_tenancy::{Error, Principal};
 
 use crate::world::{World, at, deed, hours, is_refused, is_unknown};
@@ -19,9 +21,8 @@ async fn a_token_opens_its_own_org_with_its_own_scopes() {
     assert!(text.expose().starts_with("dag_acme_") && text.expose().ends_with(&token.hint), "{}", token.hint);
     assert_eq!((token.name.as_str(), token.created_by.as_str()), ("ci", "Ann (ann at github)"));
     let principal = world.tenancy.identify(text.expose(), at(2)).await.expect("an answer").expect("somebody");
-    let standing = world.tenancy.standing_of(&principal, org.id).await.expect("an answer");
-    assert_eq!(standing, Standing::Token(vec![Scope::TelemetryWrite, Scope::ChecksRead]));
-    assert_eq!(world.tenancy.standing_of(&principal, other.id).await.expect("an answer"), Standing::Stranger);
+    let Principal::Token(found) = principal else { panic!("{principal:?} is no token") };
+    assert_eq!((found.org, found.scopes.as_slice()), (org.id, [Scope::TelemetryWrite, Scope::ChecksRead].as_slice()));
     assert_eq!(world.tenancy.identify(text.expose(), hours(30 * 24 + 1)).await.expect("an answer"), None, "expired");
     let (_, detail) = world.deed_of(org.id, AuditAction::TokenMade).await;
     assert_eq!(detail, format!("ending in {} with telemetry:write, checks:read", token.hint));
@@ -128,6 +129,11 @@ async fn what_a_person_is_to_an_org_follows_their_membership() {
     let world = World::new().await;
     let (ann, ben) = (world.person("ann").await, world.person("ben").await);
     let org = world.org(&ann, "acme").await;
-    let stranger = Principal::Person(Box::new(ben));
-    assert_eq!(world.tenancy.standing_of(&stranger, org.id).await.expect("an answer"), Standing::Stranger);
+    let standing = async |user: &User| world.tenancy.standing_of_user(user.id, org.id).await.expect("an answer");
+    assert_eq!(standing(&ann).await, Standing::Person(Roles::BOTH));
+    assert_eq!(standing(&ben).await, Standing::Stranger);
+    world.tenancy.add_member(org.id, ben.id, Roles::MEMBER, &deed(at(1))).await.expect("added");
+    assert_eq!(standing(&ben).await, Standing::Person(Roles::MEMBER));
+    world.tenancy.remove_member(org.id, ben.id, &deed(at(2))).await.expect("removed");
+    assert_eq!(standing(&ben).await, Standing::Stranger);
 }

@@ -147,7 +147,7 @@ try {
   await browse("who may read traces is said for the org and for a repository", async () => {
     await ann.open(`${TAB}Visibility`);
     await button(ann, "Make all of them private").click();
-    await ann.page.getByText("No trace can be read by anybody but members.").waitFor();
+    await ann.page.getByText("No trace is public by rule").waitFor();
     await ann.page.getByLabel("Repository", { exact: true }).fill("acme/hello");
     await button(ann, "Save").click();
     await ann.page.getByLabel("Who reads traces of acme/hello").waitFor();

@@ -5,8 +5,11 @@ use bytes::Bytes;
 use http::Response;
 use quillon_core::attempt::Attempt;
 use quillon_core::commit::Commit;
-use quillon_core::org::{Org, Repository};
-use quillon_core::run::CommitKey;
+use quillon_core::id::RepositoryId;
+use quillon_core::name::RepositoryName;
+use quillon_core::org::Org;
+use quillon_core::run::{CommitKey, Run};
+use quillon_store::Page;
 
 use super::{Problem, Visit};
 use crate::page::card::Scene;
@@ -18,45 +21,77 @@ use crate::page::time::settled;
 use crate::page::trace::detail::on_check_page;
 use crate::route::CommitRoute;
 
+/// Runs that are read at once to find those of a repository that is no longer here, and how often.
+const SEARCHED: u32 = 200;
+const SEARCHES: usize = 5;
+
 /// The page of a commit, or of the check that the query names.
 pub(super) async fn commit(visit: &Visit<'_>, org: &Org, route: &CommitRoute) -> Result<Response<Bytes>, Problem> {
-    let store = &visit.deps.store;
-    let repository = store.repository_by_name(org.id, &route.repository).await?.ok_or(Problem::NotFound)?;
-    let mut commit = store.commit(&CommitKey { repository: repository.id, sha: route.sha.clone() }).await?;
-    // A transferred repository keeps its number: what it did in another org stays there.
-    commit.runs.retain(|run| run.org == org.id);
-    commit.attempts.retain(|attempt| attempt.org == org.id);
-    if commit.runs.is_empty() {
-        return Err(Problem::NotFound);
-    }
+    let (name, commit) = found(visit, org, route).await?.ok_or(Problem::NotFound)?;
     let query = visit.query();
     let parameter = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     match parameter("check") {
-        None => whole(visit, org, &repository, &commit).await,
+        None => whole(visit, org, &name, &commit).await,
         Some(check) => {
             let attempt = match parameter("attempt") {
                 None => None,
                 Some(number) => Some(number.parse().map_err(|_| Problem::NotFound)?),
             };
             let wanted = Wanted { attempt, run: parameter("run").map(str::to_owned) };
-            one(visit, org, &repository, &commit, route, check, &wanted).await
+            one(visit, org, &name, &commit, route, check, &wanted).await
         }
     }
 }
 
-async fn whole(visit: &Visit<'_>, org: &Org, repository: &Repository, commit: &Commit) -> Result<Response<Bytes>, Problem> {
+/// The commit of an address, with what the org has run of it, and the name of its repository.
+async fn found(visit: &Visit<'_>, org: &Org, route: &CommitRoute) -> Result<Option<(RepositoryName, Commit)>, Problem> {
+    let store = &visit.deps.store;
+    if let Some(repository) = store.repository_by_name(org.id, &route.repository).await?
+        && let Some(commit) = of_org(visit, org, repository.id, route).await?
+    {
+        return Ok(Some((repository.name, commit)));
+    }
+    // A repository that went to another org leaves its runs behind: they know it by its name of then.
+    let mut page = Page::first(SEARCHED);
+    for _ in 0..SEARCHES {
+        let listed = store.org_feed(org.id, &page).await?;
+        let is_it = |run: &&Run| {
+            run.key.commit.sha == route.sha && run.repository_name.to_string().eq_ignore_ascii_case(&route.repository.to_string())
+        };
+        if let Some(run) = listed.items.iter().find(is_it) {
+            let commit = of_org(visit, org, run.key.commit.repository, route).await?;
+            return Ok(commit.map(|commit| (run.repository_name.clone(), commit)));
+        }
+        match listed.next {
+            Some(next) => page.after = Some(next),
+            None => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+/// What an org has run of a commit, if anything.
+async fn of_org(visit: &Visit<'_>, org: &Org, repository: RepositoryId, route: &CommitRoute) -> Result<Option<Commit>, Problem> {
+    let mut commit = visit.deps.store.commit(&CommitKey { repository, sha: route.sha.clone() }).await?;
+    // A transferred repository keeps its number: what it did in another org stays there.
+    commit.runs.retain(|run| run.org == org.id);
+    commit.attempts.retain(|attempt| attempt.org == org.id);
+    Ok((!commit.runs.is_empty()).then_some(commit))
+}
+
+async fn whole(visit: &Visit<'_>, org: &Org, name: &RepositoryName, commit: &Commit) -> Result<Response<Bytes>, Problem> {
     let is_live = CommitPage::is_live(commit);
     let site = &visit.deps.site;
     let scene = Scene { site, paths: &site.paths(&org.name), now: settled(visit.now, is_live) };
-    let page = CommitPage::new(commit, &repository.name, visit.forms(org), scene).ok_or(Problem::NotFound)?;
-    let title = format!("{} {}", repository.name, commit.key.sha.short());
+    let page = CommitPage::new(commit, name, visit.forms(org), scene).ok_or(Problem::NotFound)?;
+    let title = format!("{name} {}", commit.key.sha.short());
     visit.show(org, title, Refresh::of(is_live), page.render()?).await
 }
 
 async fn one(
     visit: &Visit<'_>,
     org: &Org,
-    repository: &Repository,
+    name: &RepositoryName,
     commit: &Commit,
     route: &CommitRoute,
     check: &str,
@@ -67,9 +102,9 @@ async fn one(
     let is_live = !found.attempt.is_terminal();
     let site = &visit.deps.site;
     let scene = Scene { site, paths: &site.paths(&org.name), now: settled(visit.now, is_live) };
-    let mut page = CheckPage::new(&found, &repository.name, log, visit.forms(org), scene).ok_or(Problem::NotFound)?;
+    let mut page = CheckPage::new(&found, name, log, visit.forms(org), scene).ok_or(Problem::NotFound)?;
     page.trace = trace(visit, org, found.attempt, scene).await?;
-    let title = format!("{} {} of {}", page.state.word, page.name, repository.name);
+    let title = format!("{} {} of {name}", page.state.word, page.name);
     visit.show_page(org, title, Refresh::of(is_live), true, page.render()?).await
 }
 

@@ -10,6 +10,7 @@ use quillon_core::person::User;
 use quillon_core::source::{SeenInstallation, SeenSources};
 use quillon_store::Page;
 
+use crate::world::State::Passed;
 use crate::world::World;
 
 const TAB: &str = "/acme/settings?tab=Git+Sources";
@@ -285,4 +286,30 @@ async fn hundreds_of_repositories_are_pages_with_a_filter_and_leftovers_of_other
     let none = browser.get(&format!("{TAB}&q=%22%3E%3Cscript%3E")).await.text;
     assert!(none.contains("No name holds that.") && !none.contains("<script>\"") && !none.contains("\"><script>"));
     assert_eq!(browser.get(&format!("{TAB}&repository=500")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_was_run_stays_readable_where_it_was_run_and_nowhere_else() {
+    let world = World::new().await;
+    let (acme, globex) = (world.org(1, "acme").await, world.org(2, "globex").await);
+    let repository = world.repository(&acme, 1, "acme/api").await;
+    let made = world.run(&acme, &repository, 1, "main", &[("load", Passed), ("api:lint", Passed)]).await;
+    // As the scheduler leaves it behind when the repository comes to another org, under another name.
+    let moved = Repository { name: "globex/api".parse().expect("a name"), installation: InstallationId(2), ..repository };
+    world.deps.store.save_repository(globex.id, &moved).await.expect("a table");
+    let browser = world.sign_in().await;
+    let list = browser.get("/acme/checks").await.text;
+    let path = format!("/acme/checks/github.com/acme/api@{}", made.run.key.commit.sha);
+    assert!(list.contains(&path), "{list}");
+    for address in [path.clone(), format!("{path}?check=api:lint"), path.replace("acme/api", "ACME/api")] {
+        assert_eq!(browser.get(&address).await.status, StatusCode::OK, "{address}");
+    }
+    for name in ["acme/api", "globex/api"] {
+        let address = format!("/globex/checks/github.com/{name}@{}", made.run.key.commit.sha);
+        assert_eq!(browser.get(&address).await.status, StatusCode::NOT_FOUND, "{address}");
+    }
+    // Somebody else has the name now.
+    world.repository(&acme, 7, "acme/api").await;
+    assert_eq!(browser.get(&path).await.status, StatusCode::OK);
+    assert_eq!(browser.get(&path.replace("@0", "@1")).await.status, StatusCode::NOT_FOUND);
 }

@@ -1,7 +1,7 @@
 //! The HTTP entry point: API Gateway events in, plain requests for the handler, plain responses out.
 
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, Request, Response, StatusCode};
 use lambda_http::RequestExt;
 use serde::Serialize;
@@ -11,6 +11,9 @@ use crate::Body;
 
 /// Largest body that a Lambda can be handed; the local gateway keeps to it too.
 pub const MAX_BODY: usize = 6 * 1024 * 1024;
+
+/// From how many hexadecimal digits on a segment of a path may be a secret: ids of commits have 40, secrets of ours 64.
+const SECRET: usize = 41;
 
 /// Serves HTTP events until the sandbox ends; a streamed answer is collected, for it can only be given whole.
 ///
@@ -23,7 +26,7 @@ where
     B: Into<Body> + Send,
 {
     lambda_http::run(lambda_http::service_fn(|request: lambda_http::Request| {
-        let path = request.raw_http_path().to_owned();
+        let path = loggable(request.raw_http_path());
         let span = tracing::info_span!("request", http.method = %request.method(), http.path = %path);
         let response = handle(plain(request));
         async move {
@@ -35,6 +38,13 @@ where
         .instrument(span)
     }))
     .await
+}
+
+/// A path as it may stand in a log: a segment as long as a secret, such as that of an invitation, is left out.
+fn loggable(path: &str) -> String {
+    let is_secret = |segment: &&str| segment.len() >= SECRET && segment.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let segments: Vec<&str> = path.split('/').map(|segment| if is_secret(&segment) { "…" } else { segment }).collect();
+    segments.join("/")
 }
 
 fn plain(request: lambda_http::Request) -> Request<Bytes> {
@@ -80,7 +90,15 @@ pub fn put_header(response: &mut Response<Bytes>, name: HeaderName, value: &str)
 fn answer(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let fixed = [
+        (CONTENT_TYPE, content_type),
+        // Some answers hold tokens (RFC 6750 section 5.3), and none is worth keeping; whoever knows better says so.
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in fixed {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
     response
 }
 
@@ -90,4 +108,37 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_a_path_comes_into_no_log() {
+        let secret = "0123456789abcdef".repeat(4);
+        for (path, expected) in [
+            (format!("/invite/{secret}"), "/invite/…".to_owned()),
+            (format!("/invite/{}/x", secret.to_uppercase()), "/invite/…/x".to_owned()),
+            (format!("/acme/traces/{}", &secret[..32]), format!("/acme/traces/{}", &secret[..32])),
+            (
+                format!("/acme/checks/git.example/acme/api@{}", &secret[..40]),
+                format!("/acme/checks/git.example/acme/api@{}", &secret[..40]),
+            ),
+            ("/".to_owned(), "/".to_owned()),
+            (String::new(), String::new()),
+        ] {
+            assert_eq!(loggable(&path), expected);
+        }
+    }
+
+    #[test]
+    fn answers_stay_in_no_cache_unless_their_function_says_so() {
+        for mut response in [json(StatusCode::OK, &"x"), text(StatusCode::NOT_FOUND, "x")] {
+            assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+            assert_eq!(response.headers()[X_CONTENT_TYPE_OPTIONS], "nosniff");
+            put_header(&mut response, CACHE_CONTROL, "max-age=60");
+            assert_eq!(response.headers().get_all(CACHE_CONTROL).iter().count(), 1);
+        }
+    }
 }

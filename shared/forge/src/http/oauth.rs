@@ -168,7 +168,15 @@ fn refusal(forge: &Forge, refused: ExchangeRefused) -> Value {
 
 pub(crate) fn html(page: &impl Template) -> Response {
     match page.render() {
-        Ok(page) => ([(header::REFERRER_POLICY, "same-origin"), (header::CACHE_CONTROL, "no-store")], Html(page)).into_response(),
+        Ok(page) => {
+            let fixed = [
+                (header::REFERRER_POLICY, "same-origin"),
+                (header::CACHE_CONTROL, "no-store"),
+                // A click on a page of somebody else must not be one on a button here.
+                (header::X_FRAME_OPTIONS, "DENY"),
+            ];
+            (fixed, Html(page)).into_response()
+        }
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a page could not be made");
             text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made")

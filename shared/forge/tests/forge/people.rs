@@ -110,6 +110,7 @@ async fn a_person_signs_in_through_the_page() {
     let page = client().get(format!("{}/login/oauth/authorize?{}", world.base, query(&world, &[]))).send().await.unwrap();
     // Without a referrer browsers send `Origin: null` with the form, which no front door takes.
     assert!(page.status() == 200 && page.headers()["referrer-policy"] == "same-origin", "{page:?}");
+    assert_eq!(page.headers()["x-frame-options"], "DENY", "no page of somebody else shows it");
     let page = page.text().await.unwrap();
     assert!(page.contains("Continue as ann") && page.contains("Ann Example, admin of acme") && page.contains("Continue as ben"), "{page}");
     assert!(page.contains(r#"name="state" value="s&#38;t""#), "{page}");

@@ -14,12 +14,20 @@ pub fn label(text: &str) -> String {
     visible(text).trim().to_owned()
 }
 
-/// A text on one line: control characters become spaces, direction marks the replacement character.
+/// Whether nothing is seen of a character, so that two names that differ in it look the same. The joiners are not among them:
+/// several scripts need them.
+///
+/// See <https://www.unicode.org/reports/tr36/#visual_spoofing>.
+fn is_unseen(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A text on one line: control characters become spaces, direction marks and what cannot be seen the replacement character.
 #[must_use]
 pub fn visible(text: &str) -> String {
     let visible = |c: char| match c {
         c if c.is_control() => ' ',
-        c if is_bidi_control(c) => '\u{fffd}',
+        c if is_bidi_control(c) || is_unseen(c) => '\u{fffd}',
         c => c,
     };
     text.chars().map(visible).collect()
@@ -55,6 +63,8 @@ mod tests {
     #[test]
     fn labels_are_one_visible_line() {
         assert_eq!(label(" a\nb\u{1b}[31m\u{202e}c "), "a b [31m\u{fffd}c");
+        assert_eq!((label("\u{200b}").as_str(), label("a\u{ad}b\u{feff}").as_str()), ("\u{fffd}", "a\u{fffd}b\u{fffd}"));
+        assert_eq!(label("क्\u{200d}ष"), "क्\u{200d}ष", "joiners make other letters");
     }
 
     #[test]

@@ -284,17 +284,15 @@ impl Login {
             return Refresh::Expired;
         }
         let is_newest = presented == self.generation;
-        let is_retry = presented + 1 == self.generation && now.duration_since(self.rotated_at) <= REFRESH_LEEWAY;
+        let is_retry = presented.checked_add(1) == Some(self.generation) && now.duration_since(self.rotated_at) <= REFRESH_LEEWAY;
         if presented == 0 || !(is_newest || is_retry) {
             return Refresh::Reused;
         }
-        Refresh::Rotated(Self {
-            generation: self.generation + 1,
-            rotated_at: now,
-            last_used_at: now,
-            expires_at: later(now, LOGIN_IDLE),
-            ..self.clone()
-        })
+        // A retry gets another token of the same generation: however many processes share one file refresh at once, none of them
+        // looks like a thief, and the leeway does not renew itself.
+        let (generation, rotated_at) =
+            if is_newest { (self.generation.saturating_add(1), now) } else { (self.generation, self.rotated_at) };
+        Refresh::Rotated(Self { generation, rotated_at, last_used_at: now, expires_at: later(now, LOGIN_IDLE), ..self.clone() })
     }
 }
 
@@ -370,12 +368,18 @@ mod tests {
         let Refresh::Rotated(second) = login.refresh(1, at(100)) else { panic!("the newest is good") };
         assert_eq!(second.generation, 2);
         // The answer was lost, the client asks again at once.
-        let Refresh::Rotated(third) = second.refresh(1, at(120)) else { panic!("a retry is good") };
+        let Refresh::Rotated(again) = second.refresh(1, at(120)) else { panic!("a retry is good") };
+        assert_eq!((again.generation, again.rotated_at), (2, at(100)));
+        assert!(matches!(again.refresh(1, at(130)), Refresh::Rotated(_)), "however many ask");
+        assert_eq!(again.refresh(1, at(131)), Refresh::Reused, "a retry gives no more time");
+        // Of several tokens of one generation the first that is used makes the others old.
+        let Refresh::Rotated(third) = again.refresh(2, at(140)) else { panic!("the newest is good") };
         assert_eq!(third.generation, 3);
-        assert_eq!(second.refresh(1, at(200)), Refresh::Reused);
-        assert_eq!(third.refresh(1, at(121)), Refresh::Reused);
-        assert_eq!(third.refresh(0, at(121)), Refresh::Reused);
-        assert_eq!(third.refresh(9, at(121)), Refresh::Reused);
-        assert_eq!(third.refresh(3, later(at(120), LOGIN_IDLE)), Refresh::Expired);
+        assert_eq!(third.refresh(1, at(141)), Refresh::Reused);
+        assert_eq!(third.refresh(2, at(171)), Refresh::Reused);
+        assert_eq!(third.refresh(0, at(141)), Refresh::Reused);
+        assert_eq!(third.refresh(9, at(141)), Refresh::Reused);
+        assert_eq!(third.refresh(u32::MAX, at(141)), Refresh::Reused);
+        assert_eq!(third.refresh(3, later(at(140), LOGIN_IDLE)), Refresh::Expired);
     }
 }

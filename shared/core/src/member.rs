@@ -212,7 +212,7 @@ impl fmt::Display for Invitee {
     }
 }
 
-/// `login` of GitHub, `login@` of nobody: an address has an `@` within, everything else is a login of GitHub.
+/// An address has an `@` within; everything else is a login of GitHub, with or without an `@` before it.
 impl FromStr for Invitee {
     type Err = InvalidId;
 
@@ -220,6 +220,8 @@ impl FromStr for Invitee {
         let text = text.trim();
         let invalid = || InvalidId::new(text, "a GitHub login or an e-mail address");
         let is_short = |part: &str, most| !part.is_empty() && part.len() <= most && part.bytes().all(|byte| byte.is_ascii_graphic());
+        // People write a login as they mention it.
+        let text = text.strip_prefix('@').filter(|login| !login.contains(['@', '.'])).unwrap_or(text);
         if let Some((local, host)) = text.rsplit_once('@') {
             let is_address = is_short(local, 64) && is_short(host, 190) && host.contains('.') && !text.contains(['<', '>', '"', ',', ';']);
             return if is_address { Ok(Self::Email { email: text.to_owned() }) } else { Err(invalid()) };
@@ -298,13 +300,14 @@ mod tests {
             last_org: None,
         };
         let by_login: Invitee = "Ann-B".parse().expect("a login");
+        assert_eq!("@Ann-B".parse(), Ok(by_login.clone()));
         assert!(by_login.is(&person(identity("github", "ann-b", None))));
         assert!(!by_login.is(&person(identity("google", "ann-b", None))));
         assert!(!by_login.is(&person(identity("github", "ann", None))));
         let by_email: Invitee = "Ann@Example.com".parse().expect("an address");
         assert!(by_email.is(&person(identity("google", "x", Some("ann@example.com")))));
         assert!(!by_email.is(&person(identity("google", "ann@example.com", None))));
-        for text in ["", "a b", "@example.com", "a@b", "a@", "<a@example.com>", "a/b", "ü", "a@exämple.com"] {
+        for text in ["", "@", "@@a", "a b", "@example.com", "a@b", "a@", "<a@example.com>", "a/b", "ü", "a@exämple.com"] {
             assert!(text.parse::<Invitee>().is_err(), "{text}");
         }
     }

@@ -10,10 +10,10 @@ use crate::World;
 use crate::world::instance_key;
 
 impl World {
-    /// The write path of people, orgs and tokens.
+    /// The write path of people, orgs and tokens, with the rights of the pages.
     #[must_use]
     pub fn tenancy(&self) -> Tenancy {
-        Tenancy::new(self.system.store().clone())
+        Tenancy::new(self.system.functions().web.store.clone())
     }
 
     /// What goes into the audit log with what these words do.

@@ -74,7 +74,7 @@ async fn job_token(deps: &Deps, request: &Request<Bytes>, now: Timestamp) -> Res
         return Err(Denied::Malformed(format!("the token is longer than {MAX_TOKEN} bytes")));
     }
     let job = deps.jobs.verify(provider, token, &deps.public, now).await?;
-    let (id, org, repository) = deps.tenancy.ci_org(&job, now).await?;
+    let (id, org, repository) = deps.tenancy.ci_org(&job).await?;
     let key = deps.secrets.instance_key(&deps.session_secret_arn, now).await?;
     let token = telemetry::mint_ci(&key, id, repository, now);
     tracing::info!(org.id = %id, ci.provider = %provider, "a CI job has shown who it is");

@@ -41,7 +41,7 @@ pub(crate) struct Known {
 pub(crate) enum Denied {
     #[error("no credential: set DAGGER_CLOUD_TOKEN to a token of your org, or send `Authorization: Bearer <token>`")]
     Missing,
-    #[error("the credential is unknown or has expired: make a new token in Settings, Tokens, or sign in again with `dagger login`")]
+    #[error("the credential is unknown or has expired: make a new token in Settings, Tokens, or sign in again with `quillon login`")]
     Unknown,
     #[error(transparent)]
     Refused(#[from] Refusal),

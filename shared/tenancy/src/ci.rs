@@ -1,6 +1,5 @@
 //! Jobs of CI systems: for which org one sends telemetry, and which projects an org trusts.
 
-use jiff::Timestamp;
 use quillon_core::audit::AuditAction;
 use quillon_core::ci::{CiJob, CiProvider, CiTrust, check_project};
 use quillon_core::id::{AccountId, OrgId, RepositoryId};
@@ -18,7 +17,7 @@ impl Tenancy {
     ///
     /// # Errors
     /// When no org takes its telemetry, or the table cannot be read.
-    pub async fn ci_org(&self, job: &CiJob, _now: Timestamp) -> Result<(OrgId, Org, Option<RepositoryId>)> {
+    pub async fn ci_org(&self, job: &CiJob) -> Result<(OrgId, Org, Option<RepositoryId>)> {
         match job {
             CiJob::GitHub { repository, owner } => self.org_of_repository(*repository, *owner).await,
             CiJob::Project { provider, project, org } => self.org_that_trusts(*provider, project, org).await,
@@ -41,7 +40,7 @@ impl Tenancy {
 
     async fn org_that_trusts(&self, provider: CiProvider, project: &str, org: &str) -> Result<(OrgId, Org, Option<RepositoryId>)> {
         // The same for an org that there is not: who may be here is not a job's to find out.
-        let unknown = || Error::refused(format!("no such org trusts this project of {}: add it in Settings, CI", provider.label()));
+        let unknown = || Error::refused(format!("no such org trusts this project of {}: add it in Settings, Tokens", provider.label()));
         let name: OrgName = org.parse().map_err(|_| unknown())?;
         let org = self.store.org_by_name(&name).await?.ok_or_else(unknown)?;
         self.store.trust(org.id, provider, project).await?.ok_or_else(unknown)?;

@@ -43,10 +43,10 @@ pub enum DevicePoll {
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// It is unknown, or its login is over.
-    #[error("the refresh token is unknown or over: sign in again with `dagger login`")]
+    #[error("the refresh token is unknown or over: sign in again with `quillon login`")]
     Invalid,
     /// It was used before, so that its login has ended.
-    #[error("the refresh token was used before, so the login has ended: sign in again with `dagger login`")]
+    #[error("the refresh token was used before, so the login has ended: sign in again with `quillon login`")]
     Reused,
     /// Worth another try.
     #[error(transparent)]

@@ -79,7 +79,7 @@ impl Tenancy {
     ///
     /// # Errors
     /// When it is their last one or none of theirs, or when the table cannot be used.
-    pub async fn unlink(&self, user: UserId, provider: &ProviderId, subject: &str, _now: Timestamp) -> Result<User> {
+    pub async fn unlink(&self, user: UserId, provider: &ProviderId, subject: &str) -> Result<User> {
         for _ in 0..MAX_DECISIONS {
             let user = self.store.user(user).await?.ok_or(Error::NotFound("person"))?;
             let identity = user.identities.iter().find(|known| known.provider == *provider && known.subject == subject).cloned();

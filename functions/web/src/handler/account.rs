@@ -50,7 +50,7 @@ pub(super) async fn act(visit: &Visit<'_>, action: AccountAction) -> Result<Resp
     let done = match action {
         AccountAction::Unlink => {
             let provider: ProviderId = form.named("provider")?;
-            let done = tenancy.unlink(user.id, &provider, form.text("subject"), visit.now).await;
+            let done = tenancy.unlink(user.id, &provider, form.text("subject")).await;
             done.map(|_| Flash::Unlinked)
         }
         AccountAction::EndSession => {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 use quillon_core::name::RepositoryName;
-use quillon_core::org::OrgName;
+use quillon_core::org::{OrgName, Scope};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -57,9 +57,10 @@ pub(crate) enum Token {
         /// Days until it expires; without it, it does not.
         #[arg(long, value_name = "DAYS")]
         expires_in_days: Option<u32>,
-        /// What it may do: `telemetry:write`, `checks:read`, `checks:rerun`; repeat it for several, without it all of them.
+        /// What it may do: `telemetry:write`, `checks:read`, `checks:rerun`, `engines:use`, `admin`; repeat it for several, without it the
+        /// first three.
         #[arg(long = "scope", value_name = "SCOPE")]
-        scopes: Vec<String>,
+        scopes: Vec<Scope>,
         #[command(flatten)]
         data: DataDirectory,
     },
@@ -154,7 +155,7 @@ async fn token(command: Token) -> anyhow::Result<()> {
                 body["expires_in_days"] = days.into();
             }
             if !scopes.is_empty() {
-                body["scopes"] = scopes.into();
+                body["scopes"] = json!(scopes);
             }
             let answer = client(&data)?.operator(Method::POST, "tokens", Some(&body)).await?;
             // Alone on stdout, so that a script can take it.

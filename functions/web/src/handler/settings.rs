@@ -95,7 +95,7 @@ async fn framed(visit: &Visit<'_>, org: &Org, tab: Tab, again: Option<&Again<'_>
         Tab::Sources => sources::show(visit, org, again).await?,
         Tab::Tokens => tokens::show(visit, org, again).await?,
         Tab::Visibility => visibility::show(visit, org, again).await?,
-        Tab::Plan => plan::show(visit, org, again).await?,
+        Tab::Plan => plan::show(visit, org).await?,
         Tab::Audit => audit::show(visit, org).await?,
     };
     let paths = visit.deps.site.paths(&org.name);

@@ -200,11 +200,7 @@ pub struct OrgsPage {
 /// A message that begins and ends as a sentence does.
 #[must_use]
 pub fn sentence(text: &str) -> String {
-    let text = super::text::label(text);
-    let mut letters = text.chars();
-    let first: String = letters.next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default();
-    let end = if text.ends_with(['.', '?', '!']) { "" } else { "." };
-    format!("{first}{}{end}", letters.as_str())
+    quillon_core::text::sentence(&super::text::label(text))
 }
 
 impl From<Advice> for Notice {

@@ -5,12 +5,11 @@ use quillon_core::access::Permission;
 use quillon_core::org::Org;
 use quillon_core::plan::{Billing, SubscriptionState};
 
-use super::Again;
 use crate::handler::{Problem, Visit};
 use crate::page::settings::plan::{Counts, PlanForms, PlanPage};
 
 /// Shows the tab.
-pub(super) async fn show(visit: &Visit<'_>, org: &Org, _again: Option<&Again<'_>>) -> Result<String, Problem> {
+pub(super) async fn show(visit: &Visit<'_>, org: &Org) -> Result<String, Problem> {
     let (deps, subscription) = (visit.deps, org.subscription.as_ref());
     let counts = Counts { members: deps.store.count_members(org.id).await?, concurrency: org.concurrency };
     let mut page = PlanPage::new(deps.billing, subscription, counts, visit.now);

@@ -66,7 +66,8 @@ pub(crate) async fn identify(deps: &Deps, headers: &HeaderMap, now: Timestamp) -
     if telemetry::is_token(text) {
         // That of an attempt is for its telemetry alone: the machine that has it runs other people's code.
         let claim = telemetry::verify(&deps.instance_key(now).await?, text, now).filter(|claim| claim.attempt.is_none());
-        return claim.map(|claim| asker(Caller::CiJob(claim))).ok_or(WRONG);
+        let claim = claim.ok_or(WRONG)?;
+        return if is_connected(deps, &claim).await? { Ok(asker(Caller::CiJob(claim))) } else { Err(WRONG) };
     }
     if let Some(principal) = deps.tenancy.identify(text, now).await? {
         return Ok(asker(match principal {
@@ -76,6 +77,16 @@ pub(crate) async fn identify(deps: &Deps, headers: &HeaderMap, now: Timestamp) -
     }
     let key = deps.instance_key(now).await?;
     if key.is_operator_key(text) { Ok(asker(Caller::Operator)) } else { Err(WRONG) }
+}
+
+/// Whether the org of a CI job still has the repository that the job has proved. Its token is good for hours: within them the
+/// repository may have gone to another org, whose jobs read nothing here.
+async fn is_connected(deps: &Deps, claim: &Claim) -> Result<bool, ApiError> {
+    let Some(repository) = claim.repository else { return Ok(true) };
+    let known = deps.store.repository(repository).await?.filter(|known| known.is_enabled);
+    let Some(known) = known else { return Ok(false) };
+    let installation = deps.store.installation(known.installation).await?;
+    Ok(installation.is_some_and(|installation| installation.org == Some(claim.org) && !installation.is_suspended))
 }
 
 /// Finds out which agent is calling.

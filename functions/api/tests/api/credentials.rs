@@ -129,3 +129,19 @@ async fn people_and_ci_jobs_are_told_who_they_are() {
     assert_eq!(world.post("/query", &job, json!({ "query": USER })).await.0, StatusCode::UNAUTHORIZED, "six hours are over");
     world.deps.tenancy.set_roles(acme.id, user.id, Roles::MEMBER, &world.deed()).await.expect_err("the last admin");
 }
+
+#[tokio::test]
+async fn a_job_reads_no_org_that_has_lost_its_repository() {
+    let world = World::new().await;
+    let (acme, other) = (world.org("acme").await, world.org("other").await);
+    let api = world.repository(acme.id, 7, "acme/api").await;
+    let token = quillon_secrets::telemetry::mint_ci(&world.key(), acme.id, Some(api.id), world.deps.clock.now());
+    let job = format!("Bearer {}", token.expose());
+    let asks = async || world.post("/query", &job, json!({ "query": USER })).await.0;
+    assert_eq!(asks().await, StatusCode::OK);
+    let store = &world.deps.store;
+    assert!(store.release_installation(api.installation, acme.id).await.expect("a table").is_done());
+    assert_eq!(asks().await, StatusCode::UNAUTHORIZED, "disconnected");
+    assert!(store.claim_installation(api.installation, other.id, world.deps.clock.now()).await.expect("a table").is_done());
+    assert_eq!(asks().await, StatusCode::UNAUTHORIZED, "of another org");
+}

@@ -110,7 +110,7 @@ try {
     await ann.page.keyboard.press("Enter");
     await ann.page.getByRole("link", { name: "Workshop" }).waitFor();
     await ann.page.keyboard.press("Escape");
-    equal(await ann.page.locator(".org-menu[open]").count(), 0);
+    await ann.page.locator(".org-menu[open]").waitFor({ state: "detached" });
     await ann.page.locator(".org-menu summary").click();
     await ann.page.getByRole("link", { name: "Workshop" }).click();
     await ann.page.waitForURL("**/Workshop/checks");
@@ -164,7 +164,9 @@ try {
     await row.getByLabel("member").check();
     await row.getByLabel("admin").uncheck();
     await row.getByRole("button", { name: "Save roles" }).click();
-    await ann.page.getByText("The roles were changed.").waitFor();
+    // The message was there before.
+    await row.locator(".chip", { hasText: "admin" }).waitFor({ state: "detached" });
+    await row.locator(".chip", { hasText: "member" }).waitFor();
     const own = ann.page.locator(".members > li", { has: ann.page.locator("strong", { hasText: "Ann" }) });
     await own.locator("summary").click();
     await own.getByLabel("admin").uncheck();

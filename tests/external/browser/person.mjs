@@ -64,6 +64,8 @@ export class Person {
 
   /** What axe finds that is serious or critical, in words. */
   async barriers() {
+    // A click is over when the next page begins to arrive.
+    await this.page.waitForLoadState();
     // Evaluated by the debugger: the page's own policy forbids scripts from elsewhere, and shall.
     await this.page.evaluate(axe);
     const { violations } = await this.page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));

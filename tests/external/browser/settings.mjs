@@ -98,8 +98,8 @@ try {
     await ann.page.getByText("The account is disconnected.").waitFor();
     await ann.page.getByText("None yet, so nothing is checked.").waitFor();
     await ann.page.getByRole("link", { name: "Connect GitHub" }).click();
-    const asked = button(ann, "Continue as ann");
-    if (await asked.count()) await asked.click();
+    await button(ann, "Continue as ann").click();
+    await ann.page.waitForURL("**/acme/settings**");
     await fits(ann, "sources-none");
     await button(ann, "Connect acme").click();
     await ann.page.getByText("The account is connected.").waitFor();

@@ -16,6 +16,7 @@ pub mod session;
 pub mod wire;
 
 use aws_config::SdkConfig;
+use quillon_core::access::OrgCreation;
 use quillon_core::plan::Billing;
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::{Clock, Settings, SettingsError};
@@ -49,6 +50,8 @@ pub struct Deps {
     pub tenancy: Tenancy,
     /// Whether there is something to pay.
     pub billing: Billing,
+    /// Who may make orgs.
+    pub org_creation: OrgCreation,
     /// Whom people may sign in with.
     pub providers: Vec<Provider>,
     /// Where the key is that forms and share links are signed with.
@@ -83,6 +86,7 @@ impl Deps {
             ..QueueUrls::default()
         };
         let billing = read.parsed("QUILLON_BILLING", Billing::Off);
+        let org_creation = read.parsed("QUILLON_ORG_CREATION", OrgCreation::Anyone);
         let providers = Provider::list(&read.optional("QUILLON_SIGN_IN_PROVIDERS").unwrap_or_default());
         if let Err(problem) = &providers {
             read.complain(format!("`QUILLON_SIGN_IN_PROVIDERS` is wrong: {problem}"));
@@ -108,6 +112,7 @@ impl Deps {
             workflow: Workflow { store: store.clone(), queues },
             tenancy: Tenancy::new(store.clone()).with_billing(billing),
             billing,
+            org_creation,
             providers: providers.unwrap_or_default(),
             store,
             traces,

@@ -4,6 +4,9 @@
 //! [documented table](https://docs.dagger.io/reference/cloud/#roles-and-permissions): Admin is not a superset of Member.
 //! What the table says nothing of is here what it is most like.
 
+use std::str::FromStr;
+
+use crate::id::InvalidId;
 use crate::member::{Role, Roles};
 use crate::org::Scope;
 
@@ -183,6 +186,36 @@ pub fn allows(standing: &Standing, permission: Permission) -> Verdict {
             }
         }
         Standing::Stranger => Verdict::Hidden,
+    }
+}
+
+/// Who may make organizations on an installation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OrgCreation {
+    /// Whoever signs in.
+    #[default]
+    Anyone,
+    /// The operator alone; others are invited, or take over the org that their installation made.
+    Operator,
+}
+
+impl OrgCreation {
+    /// Its word in settings.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Anyone => "anyone",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+impl FromStr for OrgCreation {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let found = [Self::Anyone, Self::Operator].into_iter().find(|known| known.word() == text);
+        found.ok_or_else(|| InvalidId::new(text, "`anyone` or `operator`"))
     }
 }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use quillon_core::access::Permission;
+use quillon_core::access::{OrgCreation, Permission};
 use quillon_core::id::OrgId;
 use quillon_core::org::{Org, OrgName, Scope};
 use quillon_core::person::ProviderId;
@@ -57,24 +57,29 @@ async fn make(visit: &Visit<'_>, name: &str) -> Result<Org, Problem> {
     let name: OrgName = name.parse().map_err(|_| Problem::Invalid(why_no_name(name)))?;
     let (tenancy, deed) = (&visit.deps.tenancy, visit.deed());
     match visit.viewer().ok_or(Problem::SignedOut)? {
+        Viewer::Person(_) if visit.deps.org_creation == OrgCreation::Operator => Err(Problem::Refused(
+            "only whoever runs this installation makes organizations: ask them for one, or for an invitation".to_owned(),
+        )),
         Viewer::Person(user) => Ok(tenancy.create_org(user, name, &deed).await?),
         Viewer::Operator => Ok(tenancy.found_org(name, &deed).await?),
     }
 }
 
 async fn new_org_page(visit: &Visit<'_>, name: String, problem: Option<String>) -> Result<NewOrgPage, Problem> {
-    let (is_first, adoptable) = match visit.viewer() {
+    let (may_make, is_first, adoptable) = match visit.viewer() {
         Some(Viewer::Person(user)) => {
             let tenancy = &visit.deps.tenancy;
-            (tenancy.memberships(user.id).await?.is_empty(), tenancy.adoptable(user.id, visit.now).await?)
+            let may_make = visit.deps.org_creation == OrgCreation::Anyone;
+            (may_make, tenancy.memberships(user.id).await?.is_empty(), tenancy.adoptable(user.id, visit.now).await?)
         }
-        Some(Viewer::Operator) | None => (false, vec![]),
+        Some(Viewer::Operator) | None => (true, false, vec![]),
     };
     let site = visit.deps.site.public.as_str().trim_end_matches('/').to_owned();
     let github = visit.deps.providers.iter().find(|provider| provider.id == ProviderId::github());
     Ok(NewOrgPage {
         name,
         problem,
+        may_make,
         is_first,
         site,
         csrf: visit.form_token().unwrap_or_default(),

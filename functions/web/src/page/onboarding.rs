@@ -17,7 +17,9 @@ pub struct NewOrgPage {
     pub name: String,
     /// Why it is refused.
     pub problem: Option<String>,
-    /// Whether whoever looks is in no org yet.
+    /// Whether whoever looks may make one.
+    pub may_make: bool,
+    /// Whether they are in no org yet.
     pub is_first: bool,
     /// The address of these pages, before the name.
     pub site: String,

@@ -1,6 +1,7 @@
 //! Making an org, its first steps, its name, its end.
 
 use http::StatusCode;
+use quillon_core::access::OrgCreation;
 use quillon_core::id::{AccountId, InstallationId};
 use quillon_core::member::Roles;
 use quillon_core::org::{Installation, Scope};
@@ -52,6 +53,21 @@ async fn a_person_without_orgs_makes_one_and_is_led_to_the_first_token() {
     assert_eq!((tokens.len(), tokens[0].scopes.as_slice()), (1, [Scope::TelemetryWrite].as_slice()));
     assert!(!browser.get("/Acme/welcome/token").await.text.contains(&text), "it is shown once");
     assert!(browser.get("/Acme/welcome/github").await.text.contains("/auth/github?purpose=sources&#38;org=Acme&#38;next="));
+}
+
+#[tokio::test]
+async fn where_the_operator_alone_makes_orgs_others_are_told_whom_to_ask() {
+    let mut world = World::new().await;
+    world.deps.org_creation = OrgCreation::Operator;
+    let ann = world.browser_of(&world.person(1, "ann").await).await;
+    let page = ann.get("/orgs/new").await.text;
+    assert!(page.contains("made by whoever runs this installation") && !page.contains("name=\"name\""), "{page}");
+    let refused = ann.press("/orgs/new", "name=acme").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.text.contains("ask them for one, or for an invitation"), "{}", refused.text);
+    assert_eq!(world.deps.store.org_by_name(&"acme".parse().expect("a name")).await.expect("a table"), None);
+    let operator = world.sign_in().await;
+    assert_eq!(operator.press("/orgs/new", "name=acme").await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]

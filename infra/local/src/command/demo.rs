@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use quillon_core::access::OrgCreation;
 use quillon_core::id::{CommitSha, RepositoryId};
 use quillon_core::name::Task;
 use quillon_core::run::{CheckLine, CommitKey, Phase};
@@ -78,6 +79,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
             public_url: None,
             sign_in: SignInSettings::default(),
             billing: BillingSettings::default(),
+            org_creation: OrgCreation::Anyone,
         },
         auto_claim: true,
         run_forks: false,

@@ -242,6 +242,7 @@ fn parameters(plan: &Plan, forge: Option<&Forge>, url: &Url, webhook_secret: &st
     let parameters = Parameters::new()
         .with("PublicUrl", plain(url))
         .with("AutoClaim", plan.auto_claim.to_string())
+        .with("OrgCreation", plan.settings.org_creation.word())
         .with("RunForks", plan.run_forks.to_string())
         .with("HeartbeatS", plan.heartbeat_s.to_string())
         // Answers stream here: whoever watches a run watches it to its end.

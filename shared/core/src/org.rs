@@ -1,4 +1,7 @@
-//! Organizations and what belongs to them: installations, repository settings, tokens, agents.
+//! Organizations and what belongs to them: installations, repositories, tokens, agents.
+
+mod installation;
+mod repository;
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +9,10 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, AgentId, InstallationId, InvalidId, OrgId, RepositoryId, TokenId, serde_as_text};
-use crate::name::{BranchName, RepositoryName};
+pub use installation::{Installation, RateBudget, SourceMode};
+pub use repository::{InvalidSettings, MAX_GLOB, MAX_GLOBS, Repository, RepositorySettings, TIMEOUTS, TraceAccess};
+
+use crate::id::{AgentId, InvalidId, OrgId, TokenId, serde_as_text};
 use crate::plan::Subscription;
 
 /// Names that would collide with paths of the pages or of the API.
@@ -136,178 +141,6 @@ fn by_default() -> bool {
 
 fn is_default(allows: &bool) -> bool {
     *allows == by_default()
-}
-
-/// An installation of the GitHub App, claimed by an org.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Installation {
-    /// GitHub's number.
-    pub id: InstallationId,
-    /// The org that claimed it; none until one does.
-    pub org: Option<OrgId>,
-    /// The account that it is on.
-    pub account: AccountId,
-    /// The account's login, a label.
-    pub login: String,
-    /// Whether GitHub suspended or removed it.
-    pub is_suspended: bool,
-    /// Whether it is gone for good: the App was uninstalled. What is installed again has another number.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_removed: bool,
-    /// Which of its repositories are checked.
-    #[serde(default, skip_serializing_if = "SourceMode::is_default")]
-    pub mode: SourceMode,
-    /// When it was claimed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claimed_at: Option<Timestamp>,
-}
-
-impl Installation {
-    /// An installation that checks all that it reaches.
-    #[must_use]
-    pub fn new(id: InstallationId, org: Option<OrgId>, account: AccountId, login: String) -> Self {
-        Self { id, org, account, login, is_suspended: false, is_removed: false, mode: SourceMode::All, claimed_at: None }
-    }
-}
-
-/// Which repositories of an installation are checked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SourceMode {
-    /// All that it reaches, new ones too.
-    #[default]
-    All,
-    /// Those whose [`RepositorySettings::autocheck`] was set.
-    Selected,
-}
-
-impl SourceMode {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// What is known of a repository, and how it wants to be treated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Repository {
-    /// GitHub's number.
-    pub id: RepositoryId,
-    /// Its name today, a label.
-    pub name: RepositoryName,
-    /// The installation that reaches it.
-    pub installation: InstallationId,
-    /// Its default branch.
-    pub default_branch: BranchName,
-    /// Whether it is private.
-    pub is_private: bool,
-    /// Whether it takes part: not archived, deleted or taken out.
-    pub is_enabled: bool,
-    /// How it wants to be treated.
-    #[serde(default)]
-    pub settings: RepositorySettings,
-}
-
-/// How a repository wants to be treated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RepositorySettings {
-    /// Globs of branches that are run as they are, not merged with the default branch (release branches).
-    pub unmerged_branches: Vec<String>,
-    /// Globs of directories whose modules are not run.
-    pub ignored_directories: Vec<String>,
-    /// Whether a newer commit of the default branch stops the checks of an older one.
-    pub supersede_default_branch: bool,
-    /// Longest execution of one check, in seconds.
-    pub timeout_s: u32,
-    /// Who may read its traces.
-    #[serde(skip_serializing_if = "TraceAccess::is_automatic")]
-    pub traces: TraceAccess,
-    /// Whether its commits are checked.
-    pub autocheck: bool,
-}
-
-/// Who may read the traces of a repository.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TraceAccess {
-    /// Everyone when they come from CI and the repository is public.
-    #[default]
-    Automatic,
-    /// Everyone while the repository is public, wherever they come from.
-    Public,
-    /// Members only.
-    Private,
-}
-
-impl TraceAccess {
-    fn is_automatic(&self) -> bool {
-        *self == Self::Automatic
-    }
-}
-
-impl Default for RepositorySettings {
-    fn default() -> Self {
-        Self {
-            unmerged_branches: vec![],
-            ignored_directories: vec![],
-            supersede_default_branch: true,
-            timeout_s: crate::attempt::DEFAULT_TIMEOUT_S,
-            traces: TraceAccess::Automatic,
-            autocheck: true,
-        }
-    }
-}
-
-/// Most globs of one kind in the settings of a repository.
-pub const MAX_GLOBS: usize = 100;
-
-/// Longest glob, in bytes.
-pub const MAX_GLOB: usize = 250;
-
-/// Shortest and longest time limit of a check, in seconds.
-pub const TIMEOUTS: std::ops::RangeInclusive<u32> = 10..=86_400;
-
-/// Why settings of a repository are not taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidSettings {
-    /// Too many globs of one kind.
-    #[error("`{field}` has {found} globs, at most {MAX_GLOBS} are taken")]
-    TooMany {
-        /// Which kind.
-        field: &'static str,
-        /// How many there are.
-        found: usize,
-    },
-    /// A text that is no glob.
-    #[error("`{glob}` in `{field}` is no glob: use 1 to {MAX_GLOB} plain characters")]
-    Glob {
-        /// Of which kind.
-        field: &'static str,
-        /// The text, shortened.
-        glob: String,
-    },
-    /// A time limit out of bounds.
-    #[error("`timeout_s` is a number of seconds from {} to {}", TIMEOUTS.start(), TIMEOUTS.end())]
-    Timeout,
-}
-
-impl RepositorySettings {
-    /// The settings, if they are within bounds.
-    ///
-    /// # Errors
-    /// Too many globs, a text that is no glob, or a time limit out of bounds.
-    pub fn checked(self) -> Result<Self, InvalidSettings> {
-        for (field, globs) in [("unmerged_branches", &self.unmerged_branches), ("ignored_directories", &self.ignored_directories)] {
-            if globs.len() > MAX_GLOBS {
-                return Err(InvalidSettings::TooMany { field, found: globs.len() });
-            }
-            let is_bad = |glob: &&String| glob.is_empty() || glob.len() > MAX_GLOB || glob.chars().any(char::is_control);
-            if let Some(bad) = globs.iter().find(is_bad) {
-                return Err(InvalidSettings::Glob { field, glob: crate::text::shorten(bad, 80) });
-            }
-        }
-        if TIMEOUTS.contains(&self.timeout_s) { Ok(self) } else { Err(InvalidSettings::Timeout) }
-    }
 }
 
 /// What a token of an org may do.
@@ -468,16 +301,6 @@ pub struct Enrolment {
     pub org: Option<OrgId>,
     /// When it stops working.
     pub expires_at: Timestamp,
-}
-
-/// What GitHub last said about how much an installation may still ask.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RateBudget {
-    /// Nothing is sent before this time, or nothing but final statuses.
-    pub blocked_until: Timestamp,
-    /// Whether final statuses may be sent all the same: little is left, but not nothing.
-    #[serde(default)]
-    pub allows_final: bool,
 }
 
 /// The text of a token: `dag_<org>_<secret>`, of which the stock CLI reads the org's name.

@@ -44,6 +44,11 @@ async fn assert_gone(db: &Db, made: &[Run]) {
     }
     let left = db.store.commit(&commit('f')).await.expect("a commit");
     assert_eq!((left.runs.len(), left.attempts.len(), left.runs[0].org), (1, 1, other_org_id()));
+    // The ref that led to the run that went stays where another org has the commit too.
+    for (number, expected) in [(4, 0), (5, 1)] {
+        let shown = db.store.ref_feed(REPOSITORY, &branch(&format!("branch-{number}")), &Page::first(9)).await;
+        assert_eq!(shown.expect("a list").items.len(), expected, "branch-{number}");
+    }
 }
 
 #[tokio::test]

@@ -163,13 +163,10 @@ impl Store {
                 let creations = missing.iter().map(|attempt| creation(&self.tables.checks, attempt)).collect::<Result<Vec<_>>>()?;
                 match self.access.transact("create attempts", creations.into_iter().flatten().collect()).await? {
                     Transacted::Done => missing.clear(),
-                    // Every attempt is two parts. At least one goes with each round, so this ends.
+                    // Every attempt is two parts, the first with the condition. At least one goes with each round, so this ends.
                     Transacted::Lost(parts) => {
-                        let mut position = 0;
-                        missing.retain(|_| {
-                            position += 1;
-                            !parts.contains(&((position - 1) * 2))
-                        });
+                        let left = missing.into_iter().enumerate().filter(|(index, _)| !parts.contains(&(index * 2)));
+                        missing = left.map(|(_, attempt)| attempt).collect();
                     }
                 }
             }

@@ -66,8 +66,8 @@ impl Access {
                 match self.transact(operation, left.iter().map(delete).collect()).await? {
                     Transacted::Done => break,
                     Transacted::Lost(changed) => {
-                        let mut position = 0..;
-                        left.retain(|_| position.next().is_some_and(|position| !changed.contains(&position)));
+                        let unchanged = left.into_iter().enumerate().filter(|(index, _)| !changed.contains(index));
+                        left = unchanged.map(|(_, listed)| listed).collect();
                     }
                 }
             }

@@ -116,13 +116,11 @@ impl Issuers {
         // Held while the issuer is asked: those who come meanwhile get the same answer.
         let mut entry = entry.lock().await;
         let is_paused = entry.asked_at.is_some_and(|at| now.duration_since(at) < PAUSE);
-        if let Some(known) = &entry.published {
-            let age = now.duration_since(known.read_at);
-            if (age < FRESH && has_it(known)) || (age < STALE && is_paused) {
-                return Ok(Arc::clone(known));
-            }
-        } else if is_paused {
-            return Err(unavailable(issuer, "it did not answer a moment ago".to_owned()));
+        let known = entry.published.as_ref().filter(|known| now.duration_since(known.read_at) < STALE);
+        match known {
+            Some(known) if is_paused || (now.duration_since(known.read_at) < FRESH && has_it(known)) => return Ok(Arc::clone(known)),
+            None if is_paused => return Err(unavailable(issuer, "it did not answer a moment ago".to_owned())),
+            Some(_) | None => {}
         }
         self.may_ask(issuer, now)?;
         entry.asked_at = Some(now);

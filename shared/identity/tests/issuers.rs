@@ -107,12 +107,16 @@ async fn what_is_known_serves_for_a_day_when_an_issuer_is_gone() {
         issuer.token(&json!({ "aud": "dagger.cloud", "iat": second, "nbf": second, "exp": second + 300 }))
     };
     let tokens: Vec<(i64, String)> = [2, 23, 25].into_iter().map(|hours| (hours, later(hours))).collect();
+    let last = later(25);
     drop(issuer);
     for (hours, token) in tokens {
         let result = job(&jobs, &token, Timestamp::from_second(START + hours * HOUR).expect("a time")).await;
         assert_eq!(result.is_ok(), hours < 24, "{hours}: {result:?}");
         assert!(hours < 24 || is_unavailable(&result), "{result:?}");
     }
+    // What is too old to serve does not make us ask with every token.
+    let again = job(&jobs, &last, Timestamp::from_second(START + 25 * HOUR + 30).expect("a time")).await;
+    assert!(again.expect_err("nobody answers").to_string().ends_with("it did not answer a moment ago"));
 }
 
 /// Serves a discovery document and keys as a test has them.

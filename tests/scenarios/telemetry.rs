@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use quillon::engine::fault::{Caller, Fault};
 use quillon_core::id::{OrgId, TraceParent};
+use quillon_core::retention::{Days, Retention};
 use quillon_core::trace::TraceId;
 use quillon_core::trace::label::Remote;
 use quillon_store::Page;
@@ -77,6 +78,26 @@ async fn the_repository_of_a_trace_is_one_that_the_org_of_its_token_has() {
         let card = world.trace_store().card(org, trace).await.expect("a table").expect("a card");
         assert_eq!(card.repository.map(|repository| repository.0), repository, "{remote}");
     }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_sent_is_kept_as_long_as_the_operator_says() {
+    let retention = Retention { traces: Days::clamped(7), checks: Days::clamped(30) };
+    let mut world = World::with(Setup { retention, ..Setup::default() }).await;
+    let sha = world.push("main").await;
+    world.settle().await;
+    let (attempt, _) = world.attempt(&sha, "lint").await;
+    let (org, token) = (world.org_named("acme").await, world.telemetry_token("acme").await);
+    let kept = async |token: &str, trace: TraceId| {
+        let now = world.clock.now();
+        world.export_all(token, &run(&world, trace)).await;
+        let head = world.trace_store().head(org, trace).await.expect("a table").expect("a head");
+        head.expires_at.expect("an end").duration_since(now).as_hours() / 24
+    };
+    assert_eq!(kept(&token, trace_id(1)).await, 7);
+    let trace: TraceId = TraceParent::of(attempt).trace_id.parse().expect("a trace id");
+    assert_eq!(kept(&world.job_token(attempt).await, trace).await, 30);
     world.finish().await;
 }
 

@@ -33,7 +33,7 @@ impl World {
             email: None,
             avatar_url: None,
         };
-        let user = tenancy.sign_in(&profile, now).await.expect("a person");
+        let user = tenancy.sign_in(&profile, None, now).await.expect("a person");
         let (grant, code) = tenancy.begin_device("a test", None, false, now).await.expect("a grant");
         tenancy.answer_device(&grant.user_code, &user, true, &self.deed()).await.expect("a yes");
         match tenancy.poll_device(code.expose(), now).await.expect("an answer") {

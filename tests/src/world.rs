@@ -12,6 +12,7 @@ use quillon::template::Parameters;
 use quillon_core::commit::Commit;
 use quillon_core::id::{AttemptId, CommitSha, RepositoryId};
 use quillon_core::name::Task;
+use quillon_core::retention::Retention;
 use quillon_core::run::CommitKey;
 use quillon_forge::{
     Account, AccountKind, Delivery, FileChange, Forge, ForgeConfig, Installation, NewPull, Person, Pull, Repository, Selection, Sink,
@@ -51,6 +52,8 @@ pub struct Setup {
     pub follow_s: u32,
     /// Whether plans are paid for, at a Stripe of the world's own.
     pub bills: bool,
+    /// How long things are kept.
+    pub retention: Retention,
     /// Where the system keeps its state; in memory without one.
     pub storage: Storage,
 }
@@ -65,6 +68,7 @@ impl Default for Setup {
             ingest_kb_per_s: 4_096,
             follow_s: 0,
             bills: false,
+            retention: Retention::default(),
             storage: Storage::Memory,
         }
     }
@@ -331,6 +335,8 @@ async fn open_system(forge: &Forge, clock: &Clock, setup: &Setup, stripe: Option
         .with("RunForks", setup.run_forks.to_string())
         .with("IngestKbPerS", setup.ingest_kb_per_s.to_string())
         .with("FollowS", setup.follow_s.to_string())
+        .with("TraceDays", setup.retention.traces.to_string())
+        .with("CheckDays", setup.retention.checks.to_string())
         .with("LeaseWaitMs", "0");
     if let Some(stripe) = stripe {
         parameters = parameters

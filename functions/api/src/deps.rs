@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use quillon_billing::Stripe;
 use quillon_core::id::AppId;
 use quillon_core::plan::Billing;
+use quillon_core::retention::{Days, Retention};
 use quillon_github::{App, AppSlot};
 use quillon_queue::{QueueUrls, Queues};
 use quillon_runtime::{Clock, Settings, SettingsError};
@@ -75,6 +76,8 @@ pub struct Options {
     pub follow: Duration,
     /// How often an agent renews its lease, in seconds.
     pub heartbeat_s: u32,
+    /// How long the output of a check is kept.
+    pub check_days: Days,
     /// ARN of the secret that keys are derived from.
     pub session_secret_arn: String,
     /// ARN of the secret with the keys of the payment provider.
@@ -111,6 +114,7 @@ impl Deps {
             github_url: github_url.clone(),
             lease_wait: Duration::from_millis(read.parsed("QUILLON_LEASE_WAIT_MS", DEFAULT_LEASE_WAIT_MS)),
             heartbeat_s: read.parsed("QUILLON_HEARTBEAT_S", heartbeat_s),
+            check_days: read.parsed("QUILLON_CHECK_DAYS", Retention::default().checks),
             follow: Duration::from_secs(read.parsed("QUILLON_FOLLOW_S", 0)),
             session_secret_arn: read.required("SESSION_SECRET_ARN"),
             stripe_secret_arn: read.required("STRIPE_SECRET_ARN"),

@@ -81,7 +81,8 @@ async fn go_on(
     let failed = |error: quillon_tenancy::Error| Box::new(page::failed(public, &error));
     match (&flow.purpose, user) {
         (Purpose::SignIn, _) => {
-            let user = deps.tenancy.sign_in(&profile, now).await.map_err(failed)?;
+            let user = deps.tenancy.sign_in(&profile, flow.next.invitation(), now).await;
+            let user = user.map_err(|error| Box::new(page::not_signed_in(public, &error)))?;
             // Who comes first is offered what is theirs already. What GitHub does not say now keeps nobody out.
             let _told = note_sources(deps, provider, user.id, token.as_ref(), now).await;
             begin_session(deps, user.id, request, now).await.map(|cookie| vec![cookie]).map_err(failed)

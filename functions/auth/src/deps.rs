@@ -6,6 +6,7 @@
 //! | `QUILLON_GITHUB_CLIENT_ID` | client id of the GitHub App; without it nobody signs in with GitHub |
 //! | `QUILLON_GOOGLE_CLIENT_ID`, `QUILLON_GOOGLE_ISSUER` | the same for Google |
 //! | `QUILLON_OIDC_CLIENT_ID`, `QUILLON_OIDC_ISSUER`, `QUILLON_OIDC_NAME` | the same for one more OpenID provider, and what people call it |
+//! | `QUILLON_SIGN_UPS` | who gets an account: everybody unless set, see [`SignUps`] |
 //! | `SIGN_IN_SECRET_ARN` | the client secrets of all of them |
 //! | `QUILLON_GITHUB_ACTIONS_ISSUER`, `QUILLON_GITLAB_ISSUER`, `QUILLON_CIRCLECI_ISSUER`, `QUILLON_BUILDKITE_ISSUER` | who is trusted to say who a CI job is; without it no jobs of that system |
 //! | `QUILLON_TRUST_FILE` | certificate authorities of the web, a PEM file, where those of `SSL_CERT_FILE` are too few |
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use aws_config::SdkConfig;
 use quillon_core::person::ProviderId;
+use quillon_core::sign_up::SignUps;
 use quillon_identity::ci::{CiIssuers, CiJobs};
 use quillon_identity::{GithubOAuth, Http, Issuers, OpenId};
 use quillon_runtime::{Clock, Reader, Settings, SettingsError};
@@ -78,11 +80,12 @@ impl Deps {
         for issuer in [&trusted.github, &trusted.gitlab, &trusted.circleci, &trusted.buildkite].into_iter().flatten() {
             web_url(&mut read, "an issuer of CI jobs", issuer);
         }
+        let sign_ups = read.parsed("QUILLON_SIGN_UPS", SignUps::Anyone);
         read.finish()?;
         let Some(public) = public else { return Err(SettingsError(vec!["`QUILLON_PUBLIC_URL` is wrong".to_owned()])) };
         let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), tables);
         Ok(Self {
-            tenancy: Tenancy::new(store.clone()),
+            tenancy: Tenancy::new(store.clone()).with_sign_ups(sign_ups),
             store,
             secrets: Secrets::new(aws_sdk_secretsmanager::Client::new(sdk)),
             session_secret_arn,

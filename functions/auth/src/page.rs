@@ -61,6 +61,20 @@ pub(crate) fn unidentified(public: &Url, provider: &Provider, error: &IdentityEr
     Notice::new(status, format!("{label} did not sign you in"), text).because(error.to_string()).link("Sign in", sign_in(public))
 }
 
+/// Somebody whom a provider vouches for is not let in.
+pub(crate) fn not_signed_in(public: &Url, error: &TenancyError) -> Notice {
+    match error {
+        TenancyError::Refused(why) => {
+            Notice::new(StatusCode::FORBIDDEN, "You are not signed in", sentence(why)).link("Sign in with another account", sign_in(public))
+        }
+        TenancyError::Invalid(_)
+        | TenancyError::NotFound(_)
+        | TenancyError::Store(_)
+        | TenancyError::Entropy(_)
+        | TenancyError::Contended(_) => failed(public, error),
+    }
+}
+
 /// What is stored refuses, or cannot be reached.
 pub(crate) fn failed(public: &Url, error: &TenancyError) -> Notice {
     match error {

@@ -20,6 +20,7 @@ use quillon_core::id::{AttemptId, OrgId, RepositoryId};
 use quillon_core::name::RepositoryName;
 use quillon_core::org::Org;
 use quillon_core::plan::{Billing, entitlements};
+use quillon_core::retention::Retention;
 use quillon_core::trace::card::Claim;
 use quillon_otlp::{Batch, Decoded, Encoding, Limits, Refused, Rejected, Signal};
 use quillon_queue::{QueueUrls, Queues};
@@ -84,6 +85,7 @@ pub struct Deps {
     /// Attempts whose trace has its commit on its card.
     enriched: Fresh<AttemptId, ()>,
     billing: Billing,
+    retention: Retention,
 }
 
 impl Deps {
@@ -105,11 +107,14 @@ impl Deps {
         let forge = Forge::at(&read.required("QUILLON_GITHUB_URL"));
         let kb_per_s = read.parsed("QUILLON_INGEST_KB_PER_S", DEFAULT_KB_PER_S);
         let billing = read.parsed("QUILLON_BILLING", Billing::Off);
+        let kept = Retention::default();
+        let retention =
+            Retention { traces: read.parsed("QUILLON_TRACE_DAYS", kept.traces), checks: read.parsed("QUILLON_CHECK_DAYS", kept.checks) };
         read.finish()?;
         let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
         let store = Store::new(dynamodb.clone(), tables);
         Ok(Self {
-            traces: Traces::new(TraceStore::new(dynamodb, traces), CARD_CACHE),
+            traces: Traces::new(TraceStore::new(dynamodb, traces), CARD_CACHE).keeping(retention),
             tenancy: Tenancy::new(store.clone()),
             store,
             queues: Queues::new(aws_sdk_sqs::Client::new(sdk), QueueUrls { seal, ..QueueUrls::default() }),
@@ -124,6 +129,7 @@ impl Deps {
             repositories: Fresh::new(MAX_FRESH),
             enriched: Fresh::new(MAX_FRESH),
             billing,
+            retention,
         })
     }
 }
@@ -261,7 +267,7 @@ async fn append(deps: &Deps, claim: &Claim, batch: &Batch, now: Timestamp) -> Re
         Billing::On => {
             let org = credential::known(deps, claim.org, now).await?;
             let subscription = org.as_ref().and_then(|org| org.subscription.as_ref());
-            deps.traces.keeping(entitlements(deps.billing, subscription, now).retention_days)
+            deps.traces.keeping(deps.retention.within(&entitlements(deps.billing, subscription, now)))
         }
     };
     match traces.append(&claim, batch, now).await? {

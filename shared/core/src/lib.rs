@@ -26,11 +26,13 @@ pub mod plan;
 pub mod protocol;
 pub mod report;
 pub mod rerun;
+pub mod retention;
 #[cfg(test)]
 mod round_trips;
 pub mod run;
 pub mod sensitive;
 pub mod session;
+pub mod sign_up;
 pub mod source;
 pub mod text;
 pub mod token;

@@ -26,6 +26,13 @@ impl LocalPath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The secret of the invitation whose page it is.
+    #[must_use]
+    pub fn invitation(&self) -> Option<&str> {
+        let secret = self.0.strip_prefix("/invite/")?;
+        Some(secret.split_once('?').map_or(secret, |(secret, _)| secret))
+    }
 }
 
 impl fmt::Display for LocalPath {

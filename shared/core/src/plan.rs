@@ -88,8 +88,8 @@ impl Plan {
     pub fn entitlements(self) -> Entitlements {
         match self {
             // What was queued when a plan ended still gets its turn, one after another.
-            Self::Individual => Entitlements { checks: false, members: Some(1), retention_days: 14, concurrency: 1 },
-            Self::Team => Entitlements { checks: true, members: None, retention_days: 90, concurrency: u32::MAX },
+            Self::Individual => Entitlements { checks: false, members: Some(1), retention_days: Some(14), concurrency: 1 },
+            Self::Team => Entitlements { checks: true, members: None, retention_days: Some(90), concurrency: u32::MAX },
         }
     }
 }
@@ -137,14 +137,14 @@ pub struct Entitlements {
     pub checks: bool,
     /// Most members; none for no limit.
     pub members: Option<u32>,
-    /// How long its new traces and outputs are kept, in days.
-    pub retention_days: u32,
+    /// Longest that its new traces are kept, in days; none for as long as the installation keeps any.
+    pub retention_days: Option<u32>,
     /// Most attempts at once; the org's own limit holds too.
     pub concurrency: u32,
 }
 
 /// What every org may where nothing is paid for.
-const EVERYTHING: Entitlements = Entitlements { checks: true, members: None, retention_days: 90, concurrency: u32::MAX };
+const EVERYTHING: Entitlements = Entitlements { checks: true, members: None, retention_days: None, concurrency: u32::MAX };
 
 /// What an org may now. Without a subscription, or with one that is over, that is what the free plan gives.
 #[must_use]

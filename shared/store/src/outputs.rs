@@ -2,11 +2,12 @@
 //!
 //! | pk | sk |
 //! |---|---|
-//! | `OUT#<attempt>` | `OUT`; expires after 90 days |
+//! | `OUT#<attempt>` | `OUT`; expires with the record of its check |
 
 use jiff::Timestamp;
 use quillon_core::id::AttemptId;
 use quillon_core::protocol::MAX_OUTPUT;
+use quillon_core::retention::Days;
 use serde::{Deserialize, Serialize};
 
 use crate::compressed::Compressed;
@@ -14,9 +15,6 @@ use crate::error::Error;
 use crate::item::{Item, Kind, Place, decode};
 use crate::keys::Key;
 use crate::{Result, Store};
-
-/// How long an output is kept, in days.
-const OUTPUT_DAYS: i64 = 90;
 
 /// The end of what the CLI printed during an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,20 +42,20 @@ fn tail(text: &str) -> &str {
 }
 
 impl Store {
-    /// Keeps the output of an attempt, in place of any earlier one.
+    /// Keeps the output of an attempt for so long, in place of any earlier one.
     ///
     /// # Errors
     /// Transient, refused or unstorable.
-    pub async fn put_output(&self, attempt: AttemptId, output: &Output, now: Timestamp) -> Result<()> {
+    pub async fn put_output(&self, attempt: AttemptId, output: &Output, kept: Days, now: Timestamp) -> Result<()> {
         let key = key(attempt);
         let text = tail(&output.text);
         let compressed = Compressed::of(text.as_bytes()).map_err(|error| Error::unstorable(&key, error))?;
         let body = Body { text: compressed, is_cut: output.is_cut || text.len() < output.text.len() };
-        let item = Item::new(Kind::Output, key, &body, &Place::for_days(now, OUTPUT_DAYS))?;
+        let item = Item::new(Kind::Output, key, &body, &Place::for_days(now, kept.count()))?;
         self.access.put("keep an output", &self.tables.checks, item).await
     }
 
-    /// The output of an attempt; none before it has ended, and after 90 days.
+    /// The output of an attempt; none before it has ended, and once it is no longer kept.
     ///
     /// # Errors
     /// Transient, refused or corrupt.

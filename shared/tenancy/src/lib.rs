@@ -35,6 +35,7 @@ use quillon_core::audit::{AuditAction, AuditEntry};
 use quillon_core::id::OrgId;
 use quillon_core::org::Org;
 use quillon_core::plan::Billing;
+use quillon_core::sign_up::SignUps;
 use quillon_store::Store;
 
 pub use credentials::Principal;
@@ -54,6 +55,7 @@ const MAX_RECORDED: usize = 300;
 pub struct Tenancy {
     store: Store,
     billing: Billing,
+    sign_ups: SignUps,
 }
 
 /// Who does something, from where and when.
@@ -68,16 +70,22 @@ pub struct Deed<'a> {
 }
 
 impl Tenancy {
-    /// A write path over a store, where nothing is paid for.
+    /// A write path over a store, where nothing is paid for and everybody gets an account.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, billing: Billing::Off }
+        Self { store, billing: Billing::Off, sign_ups: SignUps::Anyone }
     }
 
     /// The same where plans may be paid for: they say how many an org has room for.
     #[must_use]
     pub fn with_billing(self, billing: Billing) -> Self {
         Self { billing, ..self }
+    }
+
+    /// The same where not everybody gets an account.
+    #[must_use]
+    pub fn with_sign_ups(self, sign_ups: SignUps) -> Self {
+        Self { sign_ups, ..self }
     }
 
     /// An org that is there.

@@ -14,11 +14,12 @@ const TAKEN: &str = "this account is linked to another person here: sign in with
 impl Tenancy {
     /// The person behind a profile, made at their first sign-in, with labels as the provider gives them now.
     ///
-    /// Of two first sign-ins at once, one makes the person and the other finds them.
+    /// Of two first sign-ins at once, one makes the person and the other finds them. Somebody new has to be listed, or to hold the
+    /// secret of an invitation that is for them.
     ///
     /// # Errors
-    /// When the profile names nobody, or the table cannot be used.
-    pub async fn sign_in(&self, profile: &Profile, now: Timestamp) -> Result<User> {
+    /// When the profile names nobody, when somebody new is not to get an account, or when the table cannot be used.
+    pub async fn sign_in(&self, profile: &Profile, invitation: Option<&str>, now: Timestamp) -> Result<User> {
         let identity = profile.identity(now).map_err(Error::invalid)?;
         for _ in 0..MAX_DECISIONS {
             if let Some(known) = self.store.user_by_identity(&identity.provider, &identity.subject).await? {
@@ -26,12 +27,23 @@ impl Tenancy {
             }
             let id = secret::new_id(UserId::from_parts, now)?;
             let user = User::begin(id, profile, now).map_err(Error::invalid)?;
+            if let Err(reason) = self.sign_ups.admit(&user)
+                && !self.is_invited(&user, invitation, now).await?
+            {
+                tracing::info!("{} is not to get an account", user.label());
+                return Err(Error::refused(reason));
+            }
             if self.store.create_user(&user).await? == Written::Done {
                 tracing::info!(user.id = %user.id, "{} signed in for the first time", user.label());
                 return Ok(user);
             }
         }
         Err(Error::Contended("account"))
+    }
+
+    async fn is_invited(&self, user: &User, invitation: Option<&str>, now: Timestamp) -> Result<bool> {
+        let Some(secret) = invitation else { return Ok(false) };
+        Ok(self.invite_of(secret, now).await?.is_some_and(|(invite, _)| invite.invitee.is(user)))
     }
 
     /// Writes down what the provider says of somebody now, where that is news.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use quillon_core::attempt::later;
+use quillon_core::retention::Retention;
 use quillon_core::trace::TraceId;
 use quillon_core::trace::card::{Card, Claim, Headline};
 use quillon_core::trace::outline::MAX_SPANS;
@@ -20,12 +21,6 @@ const LEVEL: i32 = 3;
 
 /// Largest chunk, in bytes.
 const MAX_CHUNK: usize = 350_000;
-
-/// How long a trace is kept unless its org's plan says otherwise, in days.
-pub(crate) const DAYS: u32 = 90;
-
-/// How long the trace of a check is kept, in days.
-const CHECK_DAYS: i64 = 400;
 
 /// How often a card is folded again after somebody else wrote first.
 const MAX_FOLDS: usize = 8;
@@ -48,16 +43,15 @@ pub enum Appended {
 }
 
 impl Traces {
-    /// The same traces, for telemetry that is kept so many days. What is there already is kept as long as it was to be; the record
-    /// of a check is kept longer in any case.
+    /// The same traces, for telemetry that is kept so long.
     #[must_use]
-    pub fn keeping(&self, days: u32) -> Self {
-        Self { days, ..self.clone() }
+    pub fn keeping(&self, retention: Retention) -> Self {
+        Self { retention, ..self.clone() }
     }
 
     /// Until when the telemetry of a sender is kept.
     pub(crate) fn expires_at(&self, is_check: bool, now: Timestamp) -> Timestamp {
-        later(now, SignedDuration::from_hours(24 * if is_check { CHECK_DAYS } else { i64::from(self.days) }))
+        if is_check { self.retention.checks.after(now) } else { self.retention.traces.after(now) }
     }
 
     /// Appends a batch to its trace. The same batch again changes nothing that a reader sees.

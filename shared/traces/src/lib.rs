@@ -43,6 +43,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quillon_core::id::OrgId;
+use quillon_core::retention::Retention;
 use quillon_core::trace::TraceId;
 use quillon_core::trace::card::Card;
 use quillon_store::TraceStore;
@@ -77,7 +78,7 @@ pub struct Traces {
     store: TraceStore,
     shared: Arc<Shared>,
     /// How long new telemetry is kept.
-    days: u32,
+    retention: Retention,
 }
 
 /// Which trace of which org.
@@ -105,7 +106,7 @@ impl Traces {
             lanes: Default::default(),
             sealers: tokio::sync::Semaphore::new(SEALERS),
         };
-        Self { store, shared: Arc::new(shared), days: append::DAYS }
+        Self { store, shared: Arc::new(shared), retention: Retention::default() }
     }
 
     /// Waits until nobody else loads this trace.

@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan as _};
 use quillon_core::id::{OrgId, PullNumber};
+use quillon_core::retention::Days;
 use quillon_core::trace::card::{Card, yyyymmdd};
 use quillon_core::trace::state::{LOST_AFTER, TraceState};
 use quillon_store::{Page, Paged, TraceHead};
@@ -16,9 +17,6 @@ const MAX_CARDS: usize = 500;
 
 /// Most days that are looked at for one page.
 const MAX_DAYS: usize = 31;
-
-/// How far back lists go, in days: nothing is kept longer.
-const OLDEST_DAYS: i64 = 401;
 
 /// Cards of one request to the table.
 const BATCH: u32 = 100;
@@ -170,7 +168,8 @@ pub(crate) fn state(card: &Card, head: Option<&TraceHead>, now_ms: i64) -> Trace
 
 /// The first day that can have traces of an org: it is not older than what is kept, nor than the org by more than a clock may be off.
 fn oldest(org: OrgId, today: Date) -> Date {
-    let kept = today.checked_sub(OLDEST_DAYS.days()).unwrap_or(Date::MIN);
+    // Nothing is kept longer; a day more, because days begin elsewhere at another time.
+    let kept = today.checked_sub((Days::MOST.count() + 1).days()).unwrap_or(Date::MIN);
     let made = i64::try_from(org.created_ms()).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let made = made.and_then(|at| Offset::UTC.to_datetime(at).date().checked_sub(2.days()).ok());
     made.map_or(kept, |made| made.max(kept))

@@ -36,7 +36,7 @@ pub(super) async fn handle(deps: &Deps, request: &Request<Bytes>) -> Result<Resp
     if job::is_running_under(&attempt, result.lease) {
         // Before the result: whoever sees the attempt finished finds its output, and a crash in between repeats both.
         let output = Output { text: result.output, is_cut: result.is_output_cut };
-        deps.store.put_output(attempt.id, &output, now).await?;
+        deps.store.put_output(attempt.id, &output, deps.options.check_days, now).await?;
     }
     let event = Event::Reported { lease: result.lease, report: report.clone(), integration: result.integration };
     let applied = deps.workflow.apply(attempt.id, &event, now, "agent").await?;

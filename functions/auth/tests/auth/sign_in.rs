@@ -252,3 +252,17 @@ async fn a_provider_without_a_client_id_is_none() {
     assert_eq!(Browser::default().get(&world, "/github/setup").await.location(), "/");
     assert_eq!(Browser::default().get(&world, "/auth/google").await.status, StatusCode::SEE_OTHER);
 }
+
+#[tokio::test]
+async fn where_accounts_are_for_some_others_are_told_what_to_do() {
+    let world = World::with(|parameters| parameters.with("SignUps", "@example.com")).await;
+    world.google.sign_in_as(Person::new("1", "Ada", "ada@example.com"));
+    let mut ada = Browser::default();
+    assert_eq!(ada.through_openid(&world, "/auth/google").await.status, StatusCode::SEE_OTHER);
+    world.google.sign_in_as(Person::new("2", "Eve", "eve@example.com.evil.org"));
+    let mut eve = Browser::default();
+    let refused = eve.through_openid(&world, "/auth/google?next=/invite/0123").await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.body);
+    assert!(refused.body.contains("open the link of your invitation"), "{}", refused.body);
+    assert!(eve.session(&world).await.is_none() && world.user("google", "2").await.is_none());
+}

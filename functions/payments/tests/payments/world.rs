@@ -230,7 +230,7 @@ async fn person(tenancy: &Tenancy, clock: &Clock, login: &str) -> User {
         email: None,
         avatar_url: None,
     };
-    tenancy.sign_in(&profile, clock.now()).await.expect("a person")
+    tenancy.sign_in(&profile, None, clock.now()).await.expect("a person")
 }
 
 async fn browser(tenancy: &Tenancy, clock: &Clock, holder: Holder) -> Browser {

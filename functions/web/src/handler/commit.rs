@@ -136,6 +136,6 @@ async fn log(visit: &Visit<'_>, attempt: &Attempt) -> Result<Log, Problem> {
     }
     Ok(match visit.deps.store.output(attempt.id).await? {
         Some(output) => Log::new(&output.text, output.is_cut),
-        None => Log::none("No log is kept: its agent was lost before it could send one, or it is older than 90 days."),
+        None => Log::none("No log is kept: its agent was lost before it could send one, or it is older than logs are kept here."),
     })
 }

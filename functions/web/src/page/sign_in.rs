@@ -62,10 +62,9 @@ impl SignInPage {
     #[must_use]
     pub fn new(providers: &[Provider], next: &LocalPath) -> Self {
         let pairs: &[(&str, &str)] = if *next == LocalPath::home() { &[] } else { &[("next", next.as_str())] };
-        let path = next.as_str();
-        let why = if path.starts_with("/invite/") {
+        let why = if next.invitation().is_some() {
             Some("Sign in to see the invitation.")
-        } else if path.starts_with("/activate") {
+        } else if next.as_str().starts_with("/activate") {
             Some("Sign in to approve the device.")
         } else {
             None

@@ -1,6 +1,7 @@
 //! What the pages show, how lists go on, and what they cost.
 
 use http::StatusCode;
+use quillon_core::retention::Days;
 use quillon_store::Output;
 
 use crate::world::State::{Failed, Passed, Queued};
@@ -136,7 +137,7 @@ async fn a_check_page_shows_the_log_that_was_kept() {
         .run(&org, &repository, 1, "main", &[("load", Passed), ("api:lint", Failed), ("api:unit", Queued), ("api:docs", Failed)])
         .await;
     let output = Output { text: "\u{1b}[31mbroken\u{1b}[0m <b>\n".to_owned(), is_cut: false };
-    world.deps.store.put_output(made.id("api:lint"), &output, world.now()).await.expect("a table");
+    world.deps.store.put_output(made.id("api:lint"), &output, Days::clamped(90), world.now()).await.expect("a table");
     let browser = world.sign_in().await;
     let page = |check: &str| format!("/acme/checks/github.com/acme/api@{:040x}?check={check}", 1);
     let lint = browser.get(&page("api:lint")).await.text;

@@ -152,7 +152,7 @@ impl World {
             email: Some(format!("{login}@example.com")),
             avatar_url: None,
         };
-        self.deps.tenancy.sign_in(&profile, self.now()).await.expect("a person")
+        self.deps.tenancy.sign_in(&profile, None, self.now()).await.expect("a person")
     }
 
     /// The browser of a person who is signed in.

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use quillon_core::access::OrgCreation;
 use quillon_core::id::{CommitSha, RepositoryId};
 use quillon_core::name::Task;
 use quillon_core::run::{CheckLine, CommitKey, Phase};
@@ -22,6 +21,7 @@ use super::billing::BillingSettings;
 use super::data::Data;
 use super::github::{ForgeChoice, InstanceSettings};
 use super::instance::{Instance, Plan};
+use super::policy::PolicySettings;
 use super::sign_in::SignInSettings;
 use crate::system::people;
 
@@ -79,7 +79,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
             public_url: None,
             sign_in: SignInSettings::default(),
             billing: BillingSettings::default(),
-            org_creation: OrgCreation::Anyone,
+            policy: PolicySettings::default(),
         },
         auto_claim: true,
         run_forks: false,

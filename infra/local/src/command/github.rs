@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use quillon_core::Sensitive;
-use quillon_core::access::OrgCreation;
 use quillon_core::id::AppId;
 use quillon_runtime::{Settings, SettingsError};
 use url::Url;
 
 use super::billing::BillingSettings;
+use super::policy::PolicySettings;
 use super::sign_in::{Client, SignInSettings, client};
 
 /// The settings that make a GitHub App; with none of them the embedded forge is used.
@@ -55,7 +55,7 @@ pub(crate) struct InstanceSettings {
     pub(crate) public_url: Option<Url>,
     pub(crate) sign_in: SignInSettings,
     pub(crate) billing: BillingSettings,
-    pub(crate) org_creation: OrgCreation,
+    pub(crate) policy: PolicySettings,
 }
 
 impl InstanceSettings {
@@ -72,12 +72,12 @@ impl InstanceSettings {
         });
         let sign_in = SignInSettings::read(&mut read);
         let billing = BillingSettings::read(&mut read);
-        let org_creation = read.parsed("QUILLON_ORG_CREATION", OrgCreation::Anyone);
+        let policy = PolicySettings::read(&mut read);
         let is_set = |read: &mut quillon_runtime::Reader<'_>, name| read.optional(name).is_some();
         let wants_github = OPTIONAL.into_iter().chain(REQUIRED).any(|name| is_set(&mut read, name));
         if !wants_github {
             read.finish()?;
-            return Ok(Self { forge: ForgeChoice::Embedded, public_url, sign_in, billing, org_creation });
+            return Ok(Self { forge: ForgeChoice::Embedded, public_url, sign_in, billing, policy });
         }
         let address = |read: &mut quillon_runtime::Reader<'_>, name: &str, default: &str| {
             let text = read.optional(name).unwrap_or_else(|| default.to_owned());
@@ -123,7 +123,7 @@ impl InstanceSettings {
             previous_webhook_secret: previous.map(Sensitive::new),
             client,
         };
-        Ok(Self { forge: ForgeChoice::Github(Box::new(github)), public_url, sign_in, billing, org_creation })
+        Ok(Self { forge: ForgeChoice::Github(Box::new(github)), public_url, sign_in, billing, policy })
     }
 }
 

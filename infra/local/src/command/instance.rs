@@ -242,12 +242,11 @@ fn parameters(plan: &Plan, forge: Option<&Forge>, url: &Url, webhook_secret: &st
     let parameters = Parameters::new()
         .with("PublicUrl", plain(url))
         .with("AutoClaim", plan.auto_claim.to_string())
-        .with("OrgCreation", plan.settings.org_creation.word())
         .with("RunForks", plan.run_forks.to_string())
         .with("HeartbeatS", plan.heartbeat_s.to_string())
         // Answers stream here: whoever watches a run watches it to its end.
         .with("FollowS", FOLLOW_S.to_string());
-    let parameters = plan.settings.billing.added_to(plan.settings.sign_in.added_to(parameters));
+    let parameters = plan.settings.policy.added_to(plan.settings.billing.added_to(plan.settings.sign_in.added_to(parameters)));
     match (&plan.settings.forge, forge) {
         (ForgeChoice::Github(github), _) => {
             let previous = github.previous_webhook_secret.as_ref().map_or("", |secret| secret.expose().as_str());

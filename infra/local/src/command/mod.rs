@@ -9,6 +9,7 @@ mod dlq;
 mod github;
 mod instance;
 mod login;
+mod policy;
 mod push;
 mod sign_in;
 mod up;

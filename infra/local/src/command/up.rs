@@ -25,7 +25,8 @@ use super::{Common, DataDirectory};
 /// CI jobs show who they are by the issuers `QUILLON_GITHUB_ACTIONS_ISSUER`, `QUILLON_GITLAB_ISSUER`, `QUILLON_CIRCLECI_ISSUER` and
 /// `QUILLON_BUILDKITE_ISSUER`: the public ones unless set, none where set to `off`.
 ///
-/// Whoever signs in may make an org unless `QUILLON_ORG_CREATION=operator`.
+/// Whoever signs in gets an account unless `QUILLON_SIGN_UPS` lists who does, and may make an org unless `QUILLON_ORG_CREATION=operator`.
+/// Traces are kept for `QUILLON_TRACE_DAYS` (90), outputs and traces of checks for `QUILLON_CHECK_DAYS` (400).
 ///
 /// Everything is free unless `QUILLON_BILLING=stripe`, with `QUILLON_STRIPE_SECRET_KEY`, `QUILLON_STRIPE_WEBHOOK_SECRET` (of the endpoint
 /// `<public URL>/billing/webhook`) and `QUILLON_STRIPE_PRICE_TEAM`.

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use quillon_core::attempt::Attempt;
 use quillon_core::id::AttemptId;
 use quillon_core::name::{ModulePath, Task};
+use quillon_core::retention::Days;
 use quillon_store::{Error, Output};
 use serde_json::{Value, json};
 
@@ -94,11 +95,11 @@ async fn an_output_comes_back_cut_to_its_end() {
     let id = AttemptId::from_parts(1, 1);
     assert_eq!(db.store.output(id).await.expect("an answer"), None);
     let short = Output { text: String::new(), is_cut: false };
-    db.store.put_output(id, &short, at(0)).await.expect("stored");
+    db.store.put_output(id, &short, Days::clamped(90), at(0)).await.expect("stored");
     assert_eq!(db.store.output(id).await.expect("an answer"), Some(short));
 
     let text: String = (0..20_000).map(|line| format!("line {line}\n")).collect();
-    db.store.put_output(id, &Output { text: text.clone(), is_cut: false }, at(0)).await.expect("stored");
+    db.store.put_output(id, &Output { text: text.clone(), is_cut: false }, Days::clamped(90), at(0)).await.expect("stored");
     let kept = db.store.output(id).await.expect("an answer").expect("an output");
     assert!(kept.is_cut && kept.text.len() == 64 * 1024 && text.ends_with(&kept.text));
 }

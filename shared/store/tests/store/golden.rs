@@ -12,6 +12,7 @@ use quillon_core::id::{AgentId, AttemptId, InstallationId, TokenId};
 use quillon_core::org::{Agent, Enrolment, RateBudget, Scope, Token};
 use quillon_core::protocol::ModuleReport;
 use quillon_core::report::{LedgerEntry, Rank, StatusState};
+use quillon_core::retention::Days;
 use quillon_core::run::{Phase, Run, RunState, Summary};
 use quillon_store::{HeadChange, ModuleRecord, Output, RunChange};
 use serde_json::{Value, json};
@@ -192,7 +193,7 @@ async fn ledger_deliveries_and_outputs() {
 
     let id = AttemptId::from_parts(1, 1);
     let output = Output { text: "ok\n".to_owned(), is_cut: true };
-    db.store.put_output(id, &output, at(0)).await.expect("stored");
+    db.store.put_output(id, &output, Days::clamped(90), at(0)).await.expect("stored");
     assert_stored(&db, "output", "checks", &format!("OUT#{id}"), "OUT").await;
     assert_eq!(db.store.output(id).await.expect("an answer"), Some(output));
 }

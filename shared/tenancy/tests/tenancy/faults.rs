@@ -138,7 +138,7 @@ async fn steps_of_people() {
     })
     .await;
     survives(true, false, "sign in under another name", nothing, async |scene| {
-        scene.world.tenancy.sign_in(&profile("github", "number of ann", "ann-b"), at(1)).await.map(drop)
+        scene.world.tenancy.sign_in(&profile("github", "number of ann", "ann-b"), None, at(1)).await.map(drop)
     })
     .await;
     survives(true, false, "begin a session", nothing, async |scene| {

@@ -133,7 +133,7 @@ async fn an_address_that_is_not_verified_opens_nothing() {
     let (_, link) = world.tenancy.invite(org.id, by_mail, Roles::MEMBER, &deed(at(1))).await.expect("invited");
     let mut unverified = profile("oidc", "b", "ben@example.com");
     unverified.email = None;
-    let ben = world.tenancy.sign_in(&unverified, at(1)).await.expect("signed in");
+    let ben = world.tenancy.sign_in(&unverified, None, at(1)).await.expect("signed in");
     assert!(is_refused(&world.tenancy.accept(link.expose(), &ben, &deed(at(2))).await));
     world.tenancy.link(ben.id, &profile("github", "9", "ben"), at(3)).await.expect("linked, with the address verified");
     world.tenancy.accept(link.expose(), &ben, &deed(at(4))).await.expect("accepted");

@@ -1,24 +1,25 @@
 //! Sign-ins, linked accounts, sessions.
 
-use quillon_core::person::{MAX_IDENTITIES, ProviderId};
+use quillon_core::member::{INVITE_LIFETIME, Roles};
+use quillon_core::person::{MAX_IDENTITIES, Profile, ProviderId};
 use quillon_core::session::Holder;
 use quillon_tenancy::{Error, Viewer};
 
-use crate::world::{World, at, hours, is_refused, is_unknown, profile};
+use crate::world::{World, at, deed, hours, is_refused, is_unknown, name, profile};
 
 #[tokio::test]
 async fn the_same_account_is_the_same_person_whatever_it_is_called() {
     let world = World::new().await;
     let ann = world.person("ann").await;
     let renamed = profile("github", "number of ann", "ann-b");
-    let again = world.tenancy.sign_in(&renamed, at(60)).await.expect("signed in");
+    let again = world.tenancy.sign_in(&renamed, None, at(60)).await.expect("signed in");
     assert_eq!((again.id, again.name.as_str(), again.identities.len()), (ann.id, "ann-b", 1));
     // Somebody else who took the login that became free, with the same address.
-    let other = world.tenancy.sign_in(&profile("github", "8", "ann"), at(60)).await.expect("signed in");
+    let other = world.tenancy.sign_in(&profile("github", "8", "ann"), None, at(60)).await.expect("signed in");
     assert_ne!(other.id, ann.id);
-    let same_number = world.tenancy.sign_in(&profile("google", "number of ann", "ann"), at(60)).await.expect("signed in");
+    let same_number = world.tenancy.sign_in(&profile("google", "number of ann", "ann"), None, at(60)).await.expect("signed in");
     assert_ne!(same_number.id, ann.id, "a number of another provider is another account");
-    let nobody = world.tenancy.sign_in(&profile("github", "", "ann"), at(60)).await;
+    let nobody = world.tenancy.sign_in(&profile("github", "", "ann"), None, at(60)).await;
     assert!(matches!(nobody, Err(Error::Invalid(_))), "{nobody:?}");
 }
 
@@ -29,7 +30,7 @@ async fn a_linked_account_signs_the_same_person_in_until_it_is_unlinked() {
     let google = profile("google", "g-1", "ann@example.com");
     let linked = world.tenancy.link(ann.id, &google, at(1)).await.expect("linked");
     assert_eq!(linked.identities.len(), 2);
-    assert_eq!(world.tenancy.sign_in(&google, at(2)).await.expect("signed in").id, ann.id);
+    assert_eq!(world.tenancy.sign_in(&google, None, at(2)).await.expect("signed in").id, ann.id);
     assert_eq!(world.tenancy.link(ann.id, &google, at(2)).await.expect("again").identities.len(), 2);
     assert!(is_refused(&world.tenancy.link(ben.id, &google, at(2)).await), "it is ann's");
 
@@ -49,7 +50,7 @@ async fn nobody_links_more_accounts_than_there_is_room_for() {
     }
     let more = profile("oidc", "one more", "ann");
     assert!(is_refused(&world.tenancy.link(ann.id, &more, at(1)).await));
-    assert_ne!(world.tenancy.sign_in(&more, at(1)).await.expect("signed in").id, ann.id, "nothing of it stayed");
+    assert_ne!(world.tenancy.sign_in(&more, None, at(1)).await.expect("signed in").id, ann.id, "nothing of it stayed");
 }
 
 #[tokio::test]
@@ -101,4 +102,28 @@ async fn a_person_ends_their_own_sessions_and_has_a_bounded_number() {
     world.tenancy.end_session_of(ann.id, sessions[0].id).await.expect("ended");
     world.tenancy.end_all(ann.id).await.expect("ended");
     assert_eq!(world.tenancy.sessions(ann.id, at(60)).await.expect("a list"), []);
+}
+
+#[tokio::test]
+async fn where_accounts_are_for_some_others_need_an_invitation_that_is_for_them() {
+    let world = World::new().await;
+    let ann = world.person("ann").await;
+    let org = world.tenancy.create_org(&ann, name("acme"), &deed(at(0))).await.expect("made").id;
+    let tenancy = world.tenancy.clone().with_sign_ups("@listed.example, carol".parse().expect("a list"));
+    let verified = Profile { email: Some("dan@listed.example".to_owned()), ..profile("google", "4", "dan") };
+    for listed in [profile("github", "3", "Carol"), verified] {
+        assert!(tenancy.sign_in(&listed, None, at(1)).await.is_ok(), "{listed:?}");
+    }
+    assert_eq!(tenancy.sign_in(&profile("github", "number of ann", "ann"), None, at(1)).await.expect("known").id, ann.id);
+    let ben = profile("github", "2", "ben");
+    let (_, secret) = tenancy.invite(org, "ben".parse().expect("a login"), Roles::MEMBER, &deed(at(1))).await.expect("invited");
+    let other = profile("github", "5", "mallory");
+    for (who, invitation) in [(&ben, None), (&ben, Some("0")), (&other, Some(secret.expose().as_str()))] {
+        let refused = tenancy.sign_in(who, invitation, at(2)).await;
+        assert!(matches!(&refused, Err(Error::Refused(why)) if why.contains("invitation")), "{refused:?}");
+    }
+    let late = at(2).checked_add(INVITE_LIFETIME).expect("a time");
+    assert!(tenancy.sign_in(&ben, Some(secret.expose()), late).await.is_err(), "the invitation is over");
+    assert!(tenancy.sign_in(&ben, Some(secret.expose()), at(3)).await.is_ok());
+    assert!(tenancy.sign_in(&ben, None, at(4)).await.is_ok(), "who has an account keeps it");
 }

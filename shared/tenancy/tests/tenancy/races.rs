@@ -18,7 +18,7 @@ fn done<T, E>(results: &[Result<T, E>]) -> usize {
 async fn sign_ins_of_one_account_at_once_make_one_person() {
     let world = World::new().await;
     let ann = profile("github", "7", "ann");
-    let users = join_all((0..8).map(|_| world.tenancy.sign_in(&ann, at(0)))).await;
+    let users = join_all((0..8).map(|_| world.tenancy.sign_in(&ann, None, at(0)))).await;
     let ids: Vec<UserId> = users.into_iter().map(|user| user.expect("signed in").id).collect();
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
 }
@@ -30,7 +30,7 @@ async fn an_account_that_two_people_link_at_once_is_one_of_theirs() {
     let google = profile("google", "g", "someone");
     let (one, other) = tokio::join!(world.tenancy.link(ann.id, &google, at(1)), world.tenancy.link(ben.id, &google, at(1)));
     assert_eq!(done(&[one, other]), 1);
-    let holder = world.tenancy.sign_in(&google, at(2)).await.expect("signed in");
+    let holder = world.tenancy.sign_in(&google, None, at(2)).await.expect("signed in");
     assert_eq!(holder.identities.len(), 2);
 }
 

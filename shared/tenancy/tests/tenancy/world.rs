@@ -73,7 +73,7 @@ impl World {
 
     /// Somebody who signs in with GitHub.
     pub(crate) async fn person(&self, login: &str) -> User {
-        self.tenancy.sign_in(&profile("github", &format!("number of {login}"), login), at(0)).await.expect("signed in")
+        self.tenancy.sign_in(&profile("github", &format!("number of {login}"), login), None, at(0)).await.expect("signed in")
     }
 
     /// An org that somebody makes.

@@ -151,6 +151,8 @@ fn stand(subscription: Option<&Subscription>, now: Timestamp) -> Stand {
 
 fn usage(allowed: &Entitlements, counts: Counts) -> Vec<Usage> {
     let members = counted(counts.members, "member");
+    let kept =
+        allowed.retention_days.map_or_else(|| "as long as this installation keeps any".to_owned(), |days| counted(days as usize, "day"));
     let at_once = match allowed.concurrency {
         u32::MAX => "as many as the organization's own limit".to_owned(),
         limit => counted(limit as usize, "check"),
@@ -174,7 +176,7 @@ fn usage(allowed: &Entitlements, counts: Counts) -> Vec<Usage> {
             used: Some(format!("{members} now")),
             is_over: allowed.members.is_some_and(|limit| counts.members > limit as usize),
         },
-        Usage { name: "Traces and logs are kept", allowed: counted(allowed.retention_days as usize, "day"), used: None, is_over: false },
+        Usage { name: "Traces and logs are kept", allowed: kept, used: None, is_over: false },
     ]
 }
 

@@ -60,11 +60,6 @@ impl Store {
     /// # Errors
     /// Transient or refused.
     pub async fn delete_trust(&self, org: OrgId, provider: CiProvider, project: &str) -> Result<Written> {
-        let key = key(org, provider, project);
-        if self.access.get("read a trusted project", &self.tables.orgs, &key).await?.is_none() {
-            return Ok(Written::Lost);
-        }
-        self.access.delete("end the trust in a project", &self.tables.orgs, &key).await?;
-        Ok(Written::Done)
+        self.access.take_out("end the trust in a project", &self.tables.orgs, key(org, provider, project)).await
     }
 }

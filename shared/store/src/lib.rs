@@ -107,6 +107,6 @@ impl Store {
     /// A store over these tables; nothing is sent until it is used.
     #[must_use]
     pub fn new(client: Client, tables: Tables) -> Self {
-        Self { access: Access { client }, tables: Arc::new(tables) }
+        Self { access: Access::new(client), tables: Arc::new(tables) }
     }
 }

@@ -16,7 +16,7 @@ use crate::item::{self, Item, Kind, Place, decode, is_expired};
 use crate::keys::{Key, millis};
 use crate::page::{Page, Paged};
 use crate::read::{Index, Order, Range, Sort};
-use crate::write::{Action, Condition};
+use crate::write::{Action, CHANGE_TRIES, Condition};
 use crate::{Result, Store, Written};
 
 /// The partition of deletions that are to come.
@@ -24,9 +24,6 @@ pub(crate) const DELETIONS: &str = "DEL";
 
 /// How long nobody else gets the name that an org had, in days: links to it, and commands that name it, are still around.
 const TOMBSTONE_DAYS: i64 = 90;
-
-/// How often a change is begun again when somebody was faster.
-const CHANGE_TRIES: u32 = 5;
 
 /// Whose a name is.
 #[derive(Serialize, Deserialize)]

@@ -7,12 +7,13 @@
 use jiff::{SignedDuration, Timestamp};
 use quillon_core::attempt::later;
 use quillon_core::id::{OrgId, TokenId};
-use quillon_core::org::{MAX_TOKENS, Token};
+use quillon_core::org::Token;
 
+use crate::error::Error;
 use crate::item::{Item, Kind, Place, decode};
 use crate::keys::{Key, segment};
 use crate::read::Sort;
-use crate::write::Condition;
+use crate::write::{CHANGE_TRIES, Condition};
 use crate::{Result, Store, Written, orgs};
 
 pub(crate) const PREFIX: &str = "TK#";
@@ -35,19 +36,46 @@ fn place(token: &Token) -> Place {
     Place { expires_at, ..Place::in_gsi1(orgs::partition(token.org), format!("{PREFIX}{}", token.id)) }
 }
 
+fn item(token: &Token, hash: &str) -> Result<Item> {
+    Item::new(Kind::Token, key(hash), token, &place(token))
+}
+
 impl Store {
-    /// Stores a token under the hash of its text; `Lost` when there is one already, or when its org has [`MAX_TOKENS`] that
-    /// work. Of several that are made at once, some may come on top.
+    /// Stores a token under the hash of its text; `Lost` when there is one already.
+    ///
+    /// # Errors
+    /// Transient, refused or unstorable.
+    pub async fn create_token(&self, token: &Token, hash: &str) -> Result<Written> {
+        self.access.put_if("create a token", &self.tables.orgs, item(token, hash)?, &Condition::Absent).await
+    }
+
+    /// Stores a token under the hash of its text together with the change of the one that it replaces, or neither; `Lost` when the org
+    /// has no such token, or `change` wants none.
     ///
     /// # Errors
     /// Transient, refused, corrupt or unstorable.
-    pub async fn create_token(&self, token: &Token, hash: &str) -> Result<Written> {
-        let alive = self.tokens_of(token.org).await?.into_iter().filter(|known| known.is_alive(token.created_at)).count();
-        if alive >= MAX_TOKENS {
-            return Ok(Written::Lost);
+    pub async fn rotate_token(
+        &self,
+        old: TokenId,
+        new: &Token,
+        hash: &str,
+        mut change: impl FnMut(Token) -> Option<Token>,
+    ) -> Result<Written> {
+        let operation = "rotate a token";
+        let range = self.list_orgs(operation, orgs::partition(new.org), Sort::Is(format!("{PREFIX}{old}")));
+        let listed = self.access.range(&range, Some(1)).await?;
+        let Some(key) = listed.first().and_then(Key::of) else { return Ok(Written::Lost) };
+        for _ in 0..CHANGE_TRIES {
+            let known = self.access.known::<Token>(operation, &self.tables.orgs, Kind::Token, &key).await?;
+            let Some((stored, unchanged)) = known else { return Ok(Written::Lost) };
+            let Some(replaced) = change(stored) else { return Ok(Written::Lost) };
+            let replaced = Item::new(Kind::Token, key.clone(), &replaced, &place(&replaced))?;
+            let actions = vec![self.put_in_orgs(replaced, unchanged), self.put_in_orgs(item(new, hash)?, Condition::Absent)];
+            if Written::from(self.access.transact(operation, actions).await?).is_done() {
+                return Ok(Written::Done);
+            }
         }
-        let item = Item::new(Kind::Token, key(hash), token, &place(token))?;
-        self.access.put_if("create a token", &self.tables.orgs, item, &Condition::Absent).await
+        Err(Error::transient(operation, format!("it changed {CHANGE_TRIES} times meanwhile")))
     }
 
     /// The token of a text that hashes to this, if it still works.
@@ -68,18 +96,6 @@ impl Store {
         let range = self.list_orgs("list tokens", orgs::partition(org), Sort::Prefix(PREFIX));
         let items = self.access.range(&range, Some(MAX_LISTED)).await?;
         items.into_iter().map(|item| decode(Kind::Token, item)).collect()
-    }
-
-    /// Changes a token of an org and gives it as it is now; `None` when the org has no such token or `change` wants none.
-    ///
-    /// # Errors
-    /// Transient, refused, corrupt or unstorable.
-    pub async fn change_token(&self, org: OrgId, token: TokenId, change: impl FnMut(Token) -> Option<Token>) -> Result<Option<Token>> {
-        let operation = "change a token";
-        let range = self.list_orgs(operation, orgs::partition(org), Sort::Is(format!("{PREFIX}{token}")));
-        let listed = self.access.range(&range, Some(1)).await?;
-        let Some(key) = listed.first().and_then(Key::of) else { return Ok(None) };
-        self.access.change(operation, &self.tables.orgs, Kind::Token, &key, place, change).await
     }
 
     /// Notes that a token was used, if that is news: see [`Token::is_use_news`].
@@ -107,7 +123,6 @@ impl Store {
         let range = self.list_orgs(operation, partition, Sort::Is(sort));
         let items = self.access.range(&range, Some(1)).await?;
         let Some(key) = items.first().and_then(Key::of) else { return Ok(Written::Lost) };
-        self.access.delete(operation, &self.tables.orgs, &key).await?;
-        Ok(Written::Done)
+        self.access.take_out(operation, &self.tables.orgs, key).await
     }
 }

@@ -48,7 +48,7 @@ impl TraceStore {
     /// A store over this table; nothing is sent until it is used.
     #[must_use]
     pub fn new(client: Client, table: impl Into<Arc<str>>) -> Self {
-        Self { access: Access { client }, table: table.into() }
+        Self { access: Access::new(client), table: table.into() }
     }
 
     /// A range of the items of one trace, in the order of their keys.

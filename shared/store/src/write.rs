@@ -34,8 +34,8 @@ pub(crate) const MAX_TRANSACTION: usize = 100;
 /// How often the rest of a batch is sent before the caller has to.
 const BATCH_TRIES: u32 = 8;
 
-/// How often a read-change-write is begun again.
-const REWRITE_TRIES: u32 = 5;
+/// How often a read-change-write is begun again when somebody was faster.
+pub(crate) const CHANGE_TRIES: u32 = 5;
 
 /// What must be true of the stored item for a write to happen.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,6 +135,10 @@ impl Access {
     }
 
     async fn send_put(&self, operation: &'static str, table: &str, mut item: Item, condition: Option<&Condition>) -> Result<Written> {
+        if !self.along.is_empty() {
+            let put = Action::Put { table: table.to_owned(), item, condition: condition.cloned() };
+            return self.transact(operation, vec![put]).await.map(Written::from);
+        }
         let nonce = fresh_nonce();
         item::sign(&mut item.attributes, &nonce);
         let mut tries = 0;
@@ -166,13 +170,19 @@ impl Access {
         }
     }
 
-    /// Deletes an item, if it is there.
+    /// Deletes an item that is there; `Lost` when it is not.
+    pub(crate) async fn take_out(&self, operation: &'static str, table: &str, key: Key) -> Result<Written> {
+        let delete = Action::Delete { table: table.to_owned(), key, condition: Some(Condition::Present) };
+        self.transact(operation, vec![delete]).await.map(Written::from)
+    }
+
+    /// Deletes an item, if it is there. Nothing goes along with it.
     pub(crate) async fn delete(&self, operation: &'static str, table: &str, key: &Key) -> Result<()> {
         let answer = self.client.delete_item().table_name(table).set_key(Some(key.attributes())).send().await;
         answer.map(|_| ()).map_err(|error| Error::from_sdk(operation, error))
     }
 
-    /// Deletes many items of a table, those that are there; may end half-way, and can be repeated. No key twice.
+    /// Deletes many items of a table, those that are there; may end half-way, and can be repeated. No key twice. Nothing goes along.
     pub(crate) async fn delete_many(&self, operation: &'static str, table: &str, keys: &[Key]) -> Result<()> {
         for batch in keys.chunks(MAX_BATCH) {
             let mut wanted: Vec<WriteRequest> = batch.iter().map(deletion).collect::<Result<_>>()?;
@@ -191,10 +201,11 @@ impl Access {
         Ok(())
     }
 
-    /// Writes several items or none of them. At most 100, no item twice.
+    /// Writes several items, and what goes along, or none of them. At most 100, no item twice.
     pub(crate) async fn transact(&self, operation: &'static str, actions: Vec<Action>) -> Result<Transacted> {
         let nonce = fresh_nonce();
-        let parts: Vec<TransactWriteItem> = actions.into_iter().map(|action| part(action, &nonce)).collect::<Result<_>>()?;
+        let actions = actions.into_iter().chain(self.along.iter().cloned());
+        let parts: Vec<TransactWriteItem> = actions.map(|action| part(action, &nonce)).collect::<Result<_>>()?;
         let mut tries = 0;
         loop {
             // The nonce is the token too: DynamoDB answers a repetition within ten minutes with the first success.
@@ -232,7 +243,7 @@ impl Access {
         key: &Key,
         mut change: impl FnMut(Option<T>) -> Option<(T, Place)>,
     ) -> Result<Written> {
-        for _ in 0..REWRITE_TRIES {
+        for _ in 0..CHANGE_TRIES {
             let stored = self.get(operation, table, key).await?;
             let condition = match stored.as_ref().map(item::nonce) {
                 None => Condition::Absent,
@@ -247,7 +258,7 @@ impl Access {
                 Written::Lost => {}
             }
         }
-        Err(Error::transient(operation, format!("`{key}` changed {REWRITE_TRIES} times while it was being written")))
+        Err(Error::transient(operation, format!("`{key}` changed {CHANGE_TRIES} times while it was being written")))
     }
 }
 

@@ -12,7 +12,7 @@ use quillon_store::Written;
 
 use crate::error::{Error, Result};
 use crate::members::joining;
-use crate::{Deed, MAX_DECISIONS, Record, Tenancy};
+use crate::{Deed, MAX_DECISIONS, Tenancy};
 
 /// How many installations are read at once.
 const SIDE_BY_SIDE: usize = 16;
@@ -49,7 +49,6 @@ impl Tenancy {
     /// When the org has an admin, when the person has not shown lately that they administer its account, or when the table cannot be
     /// used.
     pub async fn adopt(&self, org: OrgId, user: &User, deed: &Deed<'_>) -> Result<Member> {
-        let mut record = Record::of(self, deed);
         for _ in 0..MAX_DECISIONS {
             let admins = self.store.admins(org).await?;
             let member = self.store.member(org, user.id).await?;
@@ -65,12 +64,12 @@ impl Tenancy {
                 self.check_room(&known, user, deed).await?;
             }
             let after = admins_after(&admins.users, user.id, Some(Roles::BOTH)).map_err(Error::refused)?;
-            record.write(org, AuditAction::OrgAdopted, known.name.as_str(), "").await?;
+            let store = self.recording(deed, org, AuditAction::OrgAdopted, known.name.as_str(), "")?;
             let member = match member {
                 Some(member) => Member { roles: Roles::BOTH, ..member },
                 None => joining(org, user, Roles::BOTH, "the installation", deed),
             };
-            if self.store.save_membership(&member, &admins, &after).await? == Written::Done {
+            if store.save_membership(&member, &admins, &after).await? == Written::Done {
                 return Ok(member);
             }
         }

@@ -1,13 +1,13 @@
 //! What an org pays for: as its people choose, and as the payment provider says.
 
-use quillon_core::audit::AuditAction;
+use quillon_core::audit::{AuditAction, AuditEntry};
 use quillon_core::id::OrgId;
 use quillon_core::org::Org;
 use quillon_core::plan::{Event, Subscription, decide};
 use quillon_store::Written;
 
 use crate::error::{Error, Result};
-use crate::{Deed, Record, Tenancy};
+use crate::{Deed, Tenancy};
 
 impl Tenancy {
     /// Takes an event in; the subscription afterwards, which is the one before where the event was no news.
@@ -26,9 +26,9 @@ impl Tenancy {
         {
             return Err(Error::refused("the customer at the payment provider is another org's: choose the plan again"));
         }
-        self.record(&known, &next, event, deed).await?;
+        let store = self.store.recording(&entries(&known, &next, event, deed))?;
         let mut refused = None;
-        let changed = self.store.change_org(org, |stored| match decide(stored.subscription.as_ref(), event, deed.now) {
+        let changed = store.change_org(org, |stored| match decide(stored.subscription.as_ref(), event, deed.now) {
             Ok(next) => Some(Org { subscription: Some(next), ..stored }),
             Err(why) => {
                 refused = Some(why);
@@ -42,18 +42,26 @@ impl Tenancy {
         }
     }
 
-    /// Writes down what people are told of: a choice, another plan, another state. That a period was renewed is none of it.
-    async fn record(&self, known: &Org, next: &Subscription, event: &Event, deed: &Deed<'_>) -> Result<()> {
-        let action = match event {
-            Event::Chosen(_) => AuditAction::PlanChosen,
-            Event::Reported(_) => AuditAction::PlanChanged,
-            Event::Known { .. } => return Ok(()),
-        };
-        let words = |subscription: &Subscription| (subscription.plan, subscription.state.word());
-        if known.subscription.as_ref().map(words) == Some(words(next)) {
-            return Ok(());
-        }
-        let (plan, state) = words(next);
-        Record::of(self, deed).write(known.id, action, plan.label(), &state.replace('_', " ")).await
+    /// Writes down that somebody goes to the pages of the payment provider.
+    ///
+    /// # Errors
+    /// When the table cannot be used.
+    pub async fn open_portal(&self, org: &Org, deed: &Deed<'_>) -> Result<()> {
+        Ok(self.store.append_audit(&deed.entry(org.id, AuditAction::PortalOpened, org.name.as_str(), "")).await?)
     }
+}
+
+/// What people are told of: a choice, another plan, another state. That a period was renewed is none of it.
+fn entries(known: &Org, next: &Subscription, event: &Event, deed: &Deed<'_>) -> Vec<AuditEntry> {
+    let action = match event {
+        Event::Chosen(_) => AuditAction::PlanChosen,
+        Event::Reported(_) => AuditAction::PlanChanged,
+        Event::Known { .. } => return vec![],
+    };
+    let words = |subscription: &Subscription| (subscription.plan, subscription.state.word());
+    if known.subscription.as_ref().map(words) == Some(words(next)) {
+        return vec![];
+    }
+    let (plan, state) = words(next);
+    vec![deed.entry(known.id, action, plan.label(), &state.replace('_', " "))]
 }

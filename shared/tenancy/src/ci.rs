@@ -7,7 +7,7 @@ use quillon_core::org::{Org, OrgName};
 use quillon_store::Written;
 
 use crate::error::{Error, Result};
-use crate::{Deed, Record, Tenancy};
+use crate::{Deed, Tenancy};
 
 /// Most projects that an org trusts. Several at once may exceed it by as many as run at once.
 const MAX_TRUSTS: usize = 200;
@@ -73,8 +73,8 @@ impl Tenancy {
             return Err(Error::refused(format!("the org trusts {MAX_TRUSTS} projects, which is the most: remove some first")));
         }
         let trust = CiTrust { org, provider, project, name, created_at: deed.now, created_by: deed.who.to_owned() };
-        Record::of(self, deed).write(org, AuditAction::CiTrustMade, &trust.name, &described(provider, &trust.project)).await?;
-        match self.store.create_trust(&trust).await? {
+        let store = self.recording(deed, org, AuditAction::CiTrustMade, &trust.name, &described(provider, &trust.project))?;
+        match store.create_trust(&trust).await? {
             Written::Done => Ok(trust),
             Written::Lost => self.store.trust(org, provider, &trust.project).await?.ok_or(Error::Contended("project")),
         }
@@ -86,8 +86,8 @@ impl Tenancy {
     /// When the org does not trust it, or the table cannot be used.
     pub async fn delete_trust(&self, org: OrgId, provider: CiProvider, project: &str, deed: &Deed<'_>) -> Result<()> {
         let known = self.store.trust(org, provider, project).await?.ok_or(Error::NotFound("project"))?;
-        Record::of(self, deed).write(org, AuditAction::CiTrustRemoved, &known.name, &described(provider, project)).await?;
-        match self.store.delete_trust(org, provider, project).await? {
+        let store = self.recording(deed, org, AuditAction::CiTrustRemoved, &known.name, &described(provider, project))?;
+        match store.delete_trust(org, provider, project).await? {
             Written::Done => Ok(()),
             Written::Lost => Err(Error::NotFound("project")),
         }

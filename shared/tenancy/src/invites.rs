@@ -12,7 +12,7 @@ use quillon_store::Written;
 
 use crate::error::{Error, Result};
 use crate::members::joining;
-use crate::{Deed, MAX_DECISIONS, Record, Tenancy, secret};
+use crate::{Deed, MAX_DECISIONS, Tenancy, secret};
 
 impl Tenancy {
     /// Invites somebody; gives the invitation and its secret, which is nowhere else. Whoever was invited before gets a new
@@ -27,27 +27,25 @@ impl Tenancy {
         if others.len() >= MAX_INVITES {
             return Err(Error::refused(format!("{MAX_INVITES} invitations are open, which is the most: take some back first")));
         }
-        Record::of(self, deed).write(org, AuditAction::InviteMade, &invitee.to_string(), &format!("as {roles}")).await?;
+        let store = self.recording(deed, org, AuditAction::InviteMade, &invitee.to_string(), &format!("as {roles}"))?;
         // Before the new one: no link with other roles stays behind when this stops half-way.
         for invite in replaced {
-            let _gone = self.store.delete_invite(org, invite.id).await?;
+            let _gone = store.delete_invite(org, invite.id).await?;
         }
-        for _ in 0..MAX_DECISIONS {
-            let text = secret::fresh()?;
-            let invite = Invite {
-                id: secret::new_id(InviteId::from_parts, deed.now)?,
-                org,
-                roles,
-                invitee: invitee.clone(),
-                invited_by: deed.who.to_owned(),
-                created_at: deed.now,
-                expires_at: later(deed.now, INVITE_LIFETIME),
-            };
-            if self.store.create_invite(&invite, &secret::hash(text.expose())).await? == Written::Done {
-                return Ok((invite, text));
-            }
+        let text = secret::fresh()?;
+        let invite = Invite {
+            id: secret::new_id(InviteId::from_parts, deed.now)?,
+            org,
+            roles,
+            invitee,
+            invited_by: deed.who.to_owned(),
+            created_at: deed.now,
+            expires_at: later(deed.now, INVITE_LIFETIME),
+        };
+        match store.create_invite(&invite, &secret::hash(text.expose())).await? {
+            Written::Done => Ok((invite, text)),
+            Written::Lost => Err(Error::Contended("invitation")),
         }
-        Err(Error::Contended("invitation"))
     }
 
     /// The open invitations of an org, the oldest first.
@@ -65,8 +63,8 @@ impl Tenancy {
     pub async fn revoke_invite(&self, org: OrgId, invite: InviteId, deed: &Deed<'_>) -> Result<()> {
         let open = self.store.invites_of(org, deed.now).await?;
         let known = open.into_iter().find(|known| known.id == invite).ok_or(Error::NotFound("invitation"))?;
-        Record::of(self, deed).write(org, AuditAction::InviteRevoked, &known.invitee.to_string(), "").await?;
-        match self.store.delete_invite(org, invite).await? {
+        let store = self.recording(deed, org, AuditAction::InviteRevoked, &known.invitee.to_string(), "")?;
+        match store.delete_invite(org, invite).await? {
             Written::Done => Ok(()),
             Written::Lost => Err(Error::NotFound("invitation")),
         }
@@ -91,7 +89,6 @@ impl Tenancy {
     /// When it is unknown, used or over, for somebody else, or when the table cannot be used.
     pub async fn accept(&self, text: &str, user: &User, deed: &Deed<'_>) -> Result<Org> {
         let hash = secret::hash(text);
-        let mut record = None;
         for _ in 0..MAX_DECISIONS {
             let (invite, org) = self.invite_of(text, deed.now).await?.ok_or(Error::NotFound("invitation"))?;
             // As they are now: an account that was unlinked opens nothing.
@@ -110,9 +107,9 @@ impl Tenancy {
                 }
             };
             let after = admins_after(&admins.users, user.id, Some(member.roles)).map_err(Error::refused)?;
-            let record = record.get_or_insert_with(|| Record::of(self, deed));
-            record.write(org.id, AuditAction::InviteAccepted, &invite.invited_by, &format!("as {}", invite.roles)).await?;
-            if self.store.accept_invite(&hash, &invite, &member, &admins, &after).await? == Written::Done {
+            let detail = format!("as {}", invite.roles);
+            let store = self.recording(deed, org.id, AuditAction::InviteAccepted, &invite.invited_by, &detail)?;
+            if store.accept_invite(&hash, &invite, &member, &admins, &after).await? == Written::Done {
                 return Ok(org);
             }
         }

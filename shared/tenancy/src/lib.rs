@@ -1,13 +1,13 @@
 //! People, orgs, members, tokens: the write path of whatever says who may do what.
 //!
-//! Every step is: load, decide (in `quillon_core`), record, save under a condition; lost to somebody else, it is decided again on what
-//! they left. Who may take a step is the caller's to check with `quillon_core::access`; what an org must never be (without
-//! an admin, of two installations' masters, above its bounds) is checked here.
+//! Every step is: load, decide (in `quillon_core`), save under a condition; lost to somebody else, it is decided again on what they left.
+//! Who may take a step is the caller's to check with `quillon_core::access`; what an org must never be (without an admin, of two
+//! installations' masters, above its bounds) is checked here.
 //!
-//! **The audit log.** The entry of a deed is written after it was decided that the deed may happen and before it does. A crash between
-//! the two leaves an entry of a deed that did not happen, as does a race that is lost to somebody who makes the deed impossible; a
-//! deed without an entry cannot be. What was refused, and what changed nothing, leaves none. Deeds that concern no org (a sign-in, the
-//! login of a device) are in the log of the function and in the person's own lists.
+//! **The audit log.** The entry of a deed is part of the transaction that the deed is: both are stored, or neither. Where a deed is several
+//! writes, the entry comes with the first; what carries it on after a crash is another deed with another entry. What was refused, what
+//! changed nothing, and what lost a race leaves none. Deeds that concern no org (a sign-in, the login of a device) are in the log of the
+//! function and in the person's own lists.
 //!
 //! **Steps that stop half-way.** A step is one conditional write where it can be. Those of several writes do first what can be
 //! repeated, so that the same call again ends where the first one would have.
@@ -98,44 +98,19 @@ impl Tenancy {
         let org = self.known(org).await?;
         if org.is_open() { Ok(org) } else { Err(Error::refused(quillon_core::org::BeingDeleted)) }
     }
+
+    /// The tables for the writes of one deed: its entry is stored with the first of them, or neither is.
+    fn recording(&self, deed: &Deed<'_>, org: OrgId, action: AuditAction, subject: &str, detail: &str) -> Result<Store> {
+        Ok(self.store.recording(&[deed.entry(org, action, subject, detail)])?)
+    }
 }
 
-/// The entry of one step, written once however often the step is decided again.
-struct Record<'a> {
-    tenancy: &'a Tenancy,
-    deed: &'a Deed<'a>,
-    is_written: bool,
-}
-
-impl<'a> Record<'a> {
-    fn of(tenancy: &'a Tenancy, deed: &'a Deed<'a>) -> Self {
-        Self { tenancy, deed, is_written: false }
-    }
-
-    /// Writes the entry, unless this step has one.
-    async fn write(&mut self, org: OrgId, action: AuditAction, subject: &str, detail: &str) -> Result<()> {
-        if self.is_written {
-            return Ok(());
-        }
-        self.also(org, action, subject, detail).await?;
-        self.is_written = true;
-        Ok(())
-    }
-
-    /// Writes an entry.
-    async fn also(&self, org: OrgId, action: AuditAction, subject: &str, detail: &str) -> Result<()> {
+impl Deed<'_> {
+    /// What the audit log says of it.
+    fn entry(&self, org: OrgId, action: AuditAction, subject: &str, detail: &str) -> AuditEntry {
         let short = |text: &str| quillon_core::text::shorten(text, MAX_RECORDED);
-        let entry = AuditEntry {
-            org,
-            at: self.deed.now,
-            who: short(self.deed.who),
-            action,
-            subject: short(subject),
-            detail: short(detail),
-            from: self.deed.from.map(short),
-        };
-        self.tenancy.store.append_audit(&entry).await?;
-        tracing::info!(org.id = %org, "{} {} {} {}", entry.who, action.label(), entry.subject, entry.detail);
-        Ok(())
+        let (who, subject, detail) = (short(self.who), short(subject), short(detail));
+        tracing::info!(org.id = %org, "{who} {} {subject} {detail}", action.label());
+        AuditEntry { org, at: self.now, who, action, subject, detail, from: self.from.map(short) }
     }
 }

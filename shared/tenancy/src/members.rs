@@ -6,10 +6,10 @@ use quillon_core::member::{Member, Roles, admins_after};
 use quillon_core::org::Org;
 use quillon_core::person::User;
 use quillon_core::plan;
-use quillon_store::{Page, Paged, Written};
+use quillon_store::{Page, Paged, Store, Written};
 
 use crate::error::{Error, Result};
-use crate::{Deed, MAX_DECISIONS, Record, Tenancy};
+use crate::{Deed, MAX_DECISIONS, Tenancy};
 
 /// Most orgs that one person is in: more would not be listed.
 pub(crate) const MAX_ORGS: usize = 200;
@@ -36,7 +36,6 @@ impl Tenancy {
     /// # Errors
     /// When they are not in it, when no admin would be left, or when the table cannot be used.
     pub async fn set_roles(&self, org: OrgId, user: UserId, roles: Roles, deed: &Deed<'_>) -> Result<Member> {
-        let mut record = Record::of(self, deed);
         for _ in 0..MAX_DECISIONS {
             let admins = self.store.admins(org).await?;
             let member = self.store.member(org, user).await?.ok_or(Error::NotFound("member"))?;
@@ -45,9 +44,9 @@ impl Tenancy {
             }
             let after = admins_after(&admins.users, user, Some(roles)).map_err(Error::refused)?;
             let detail = format!("from {} to {roles}", member.roles);
-            record.write(org, AuditAction::MemberRolesChanged, &member.name, &detail).await?;
+            let store = self.recording(deed, org, AuditAction::MemberRolesChanged, &member.name, &detail)?;
             let changed = Member { roles, ..member };
-            if self.store.save_membership(&changed, &admins, &after).await? == Written::Done {
+            if store.save_membership(&changed, &admins, &after).await? == Written::Done {
                 return Ok(changed);
             }
         }
@@ -59,7 +58,6 @@ impl Tenancy {
     /// # Errors
     /// When there is no such person or org, when no admin would be left, or when the table cannot be used.
     pub async fn add_member(&self, org: OrgId, user: UserId, roles: Roles, deed: &Deed<'_>) -> Result<Member> {
-        let mut record = Record::of(self, deed);
         for _ in 0..MAX_DECISIONS {
             let known = self.open(org).await?;
             let user = self.store.user(user).await?.ok_or(Error::NotFound("person"))?;
@@ -69,9 +67,9 @@ impl Tenancy {
             }
             self.check_room(&known, &user, deed).await?;
             let after = admins_after(&admins.users, user.id, Some(roles)).map_err(Error::refused)?;
-            record.write(org, AuditAction::MemberAdded, &user.label(), &format!("as {roles}")).await?;
+            let store = self.recording(deed, org, AuditAction::MemberAdded, &user.label(), &format!("as {roles}"))?;
             let member = joining(org, &user, roles, deed.who, deed);
-            if self.store.save_membership(&member, &admins, &after).await? == Written::Done {
+            if store.save_membership(&member, &admins, &after).await? == Written::Done {
                 return Ok(member);
             }
         }
@@ -95,26 +93,26 @@ impl Tenancy {
     }
 
     async fn take_out(&self, org: OrgId, user: UserId, action: AuditAction, deed: &Deed<'_>) -> Result<()> {
-        let mut record = Record::of(self, deed);
+        let member = self.store.member(org, user).await?.ok_or(Error::NotFound("member"))?;
+        let store = self.recording(deed, org, action, &member.name, &format!("was {}", member.roles))?;
         for _ in 0..MAX_DECISIONS {
             let admins = self.store.admins(org).await?;
-            let member = self.store.member(org, user).await?.ok_or(Error::NotFound("member"))?;
+            self.store.member(org, user).await?.ok_or(Error::NotFound("member"))?;
             let after = admins_after(&admins.users, user, None).map_err(Error::refused)?;
-            record.write(org, action, &member.name, &format!("was {}", member.roles)).await?;
             // First: who is out must not come back by an older link.
-            self.close_invites(org, user, deed).await?;
-            if self.store.remove_member(org, user, &admins, &after).await? == Written::Done {
+            self.close_invites(&store, org, user, deed).await?;
+            if store.remove_member(org, user, &admins, &after).await? == Written::Done {
                 return Ok(());
             }
         }
         Err(Error::Contended("membership of the org"))
     }
 
-    async fn close_invites(&self, org: OrgId, user: UserId, deed: &Deed<'_>) -> Result<()> {
+    async fn close_invites(&self, store: &Store, org: OrgId, user: UserId, deed: &Deed<'_>) -> Result<()> {
         let Some(user) = self.store.user(user).await? else { return Ok(()) };
         for invite in self.store.invites_of(org, deed.now).await? {
             if invite.invitee.is(&user) {
-                let _gone = self.store.delete_invite(org, invite.id).await?;
+                let _gone = store.delete_invite(org, invite.id).await?;
             }
         }
         Ok(())

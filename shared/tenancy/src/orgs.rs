@@ -13,7 +13,7 @@ use quillon_store::Written;
 use crate::error::{Error, Result};
 use crate::members::MAX_ORGS;
 use crate::purge::is_over;
-use crate::{Deed, MAX_DECISIONS, Record, Tenancy, secret};
+use crate::{Deed, Tenancy, secret};
 
 /// Most orgs that one person has made and is still in. Several at once may exceed it by as many as run at once.
 pub const MAX_ORGS_MADE: usize = 20;
@@ -47,7 +47,8 @@ impl Tenancy {
     /// When the name is taken, when they have made too many, or when the table cannot be used.
     pub async fn create_org(&self, maker: &User, name: OrgName, deed: &Deed<'_>) -> Result<Org> {
         if let Some(known) = self.store.org_by_name(&name).await? {
-            let is_again = deed.now.duration_since(known.created_at) <= SAME_WISH && self.has_made(maker.id, known.id).await?;
+            let is_recent = known.is_open() && deed.now.duration_since(known.created_at) <= SAME_WISH;
+            let is_again = is_recent && self.has_made(maker.id, known.id).await?;
             return if is_again { Ok(known) } else { Err(taken(&name)) };
         }
         let memberships = self.store.orgs_of(maker.id).await?;
@@ -64,8 +65,8 @@ impl Tenancy {
             joined_at: deed.now,
             invited_by: MADE.to_owned(),
         };
-        Record::of(self, deed).write(org.id, AuditAction::OrgMade, org.name.as_str(), "").await?;
-        match self.store.create_org_with(&org, &member).await? {
+        let store = self.recording(deed, org.id, AuditAction::OrgMade, org.name.as_str(), "")?;
+        match store.create_org_with(&org, &member).await? {
             Written::Done => Ok(org),
             Written::Lost => Err(taken(&org.name)),
         }
@@ -84,8 +85,8 @@ impl Tenancy {
             return Err(taken(&name));
         }
         let org = Org::new(secret::new_id(OrgId::from_parts, deed.now)?, name, deed.now);
-        Record::of(self, deed).write(org.id, AuditAction::OrgMade, org.name.as_str(), "").await?;
-        match self.store.create_org(&org).await? {
+        let store = self.recording(deed, org.id, AuditAction::OrgMade, org.name.as_str(), "")?;
+        match store.create_org(&org).await? {
             Written::Done => Ok(org),
             Written::Lost => Err(taken(&org.name)),
         }
@@ -94,24 +95,17 @@ impl Tenancy {
     /// Renames an org. Tokens keep the name that they were made under in their text, and work on.
     ///
     /// # Errors
-    /// When the name is taken, the org is gone or being deleted, or the table cannot be used.
+    /// When the name is taken, or was another org's until lately, the org is gone or being deleted, or the table cannot be used.
     pub async fn rename(&self, org: OrgId, name: OrgName, deed: &Deed<'_>) -> Result<Org> {
-        let mut record = Record::of(self, deed);
-        for _ in 0..MAX_DECISIONS {
-            let known = self.open(org).await?;
-            if known.name == name {
-                return Ok(known);
-            }
-            if self.store.org_by_name(&name).await?.is_some_and(|holder| holder.id != org) {
-                return Err(taken(&name));
-            }
-            record.write(org, AuditAction::OrgRenamed, name.as_str(), &format!("from {}", known.name)).await?;
-            if self.store.rename_org(org, &name, deed.now).await? == Written::Done {
-                return Ok(Org { name, ..known });
-            }
+        let known = self.open(org).await?;
+        if known.name == name {
+            return Ok(known);
         }
-        // The names of orgs that were renamed are kept from others for a while.
-        Err(taken(&name))
+        let store = self.recording(deed, org, AuditAction::OrgRenamed, name.as_str(), &format!("from {}", known.name))?;
+        match store.rename_org(org, &name, deed.now).await? {
+            Written::Done => Ok(Org { name, ..known }),
+            Written::Lost => Err(taken(&name)),
+        }
     }
 
     /// Changes settings of an org.
@@ -123,14 +117,14 @@ impl Tenancy {
             return Err(Error::invalid(format!("between 1 and {MAX_CONCURRENCY} checks can run at once")));
         }
         let known = self.open(org).await?;
-        let record = Record::of(self, deed);
+        let mut entries = Vec::new();
         if let Some(wanted) = change.concurrency.filter(|wanted| *wanted != known.concurrency) {
             let detail = format!("from {} to {wanted}", known.concurrency);
-            record.also(org, AuditAction::OrgConcurrencyChanged, known.name.as_str(), &detail).await?;
+            entries.push(deed.entry(org, AuditAction::OrgConcurrencyChanged, known.name.as_str(), &detail));
         }
         if let Some(wanted) = change.public_traces.filter(|wanted| *wanted != known.public_traces) {
             let action = if wanted { AuditAction::OrgTracesAllowed } else { AuditAction::OrgTracesForbidden };
-            record.also(org, action, known.name.as_str(), "").await?;
+            entries.push(deed.entry(org, action, known.name.as_str(), ""));
         }
         let apply = |stored: Org| {
             let next = Org {
@@ -140,7 +134,7 @@ impl Tenancy {
             };
             (next != stored).then_some(next)
         };
-        match self.store.change_org(org, apply).await? {
+        match self.store.recording(&entries)?.change_org(org, apply).await? {
             Some(changed) => Ok(changed),
             None => self.known(org).await,
         }
@@ -152,18 +146,19 @@ impl Tenancy {
     /// When the org is gone or still paid for, or the table cannot be used.
     pub async fn delete_org(&self, org: OrgId, deed: &Deed<'_>) -> Result<Org> {
         let known = self.known(org).await?;
-        if known.deletion.is_none() {
-            plan::may_delete(known.subscription.as_ref()).map_err(Error::refused)?;
-            Record::of(self, deed).write(org, AuditAction::OrgDeleted, known.name.as_str(), "").await?;
+        if known.deletion.is_some() {
+            return Ok(known);
         }
+        plan::may_delete(known.subscription.as_ref()).map_err(Error::refused)?;
         let deletion = Deletion { by: deed.who.to_owned(), at: deed.now, due_at: later(deed.now, DELETION_GRACE) };
         let delete = |stored: Org| {
             let is_free = stored.deletion.is_none() && plan::may_delete(stored.subscription.as_ref()).is_ok();
             is_free.then(|| Org { deletion: Some(deletion.clone()), ..stored })
         };
-        match self.store.change_org(org, delete).await? {
+        let store = self.recording(deed, org, AuditAction::OrgDeleted, known.name.as_str(), "")?;
+        match store.change_org(org, delete).await? {
             Some(changed) => Ok(changed),
-            // Deleted already, or paid for since the look.
+            // Deleted, or paid for, since the look.
             None => {
                 let known = self.known(org).await?;
                 if known.deletion.is_none() { Err(Error::Contended("org")) } else { Ok(known) }
@@ -181,12 +176,12 @@ impl Tenancy {
         if is_over(deletion, deed.now) {
             return Err(Error::refused(TOO_LATE));
         }
-        Record::of(self, deed).write(org, AuditAction::OrgRestored, known.name.as_str(), "").await?;
         let restore = |stored: Org| {
             let is_in_time = stored.deletion.as_ref().is_some_and(|deletion| !is_over(deletion, deed.now));
             is_in_time.then_some(Org { deletion: None, ..stored })
         };
-        match self.store.change_org(org, restore).await? {
+        let store = self.recording(deed, org, AuditAction::OrgRestored, known.name.as_str(), "")?;
+        match store.change_org(org, restore).await? {
             Some(changed) => Ok(changed),
             // Somebody else had it back, or it is gone.
             None => self.known(org).await,

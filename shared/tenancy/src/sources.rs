@@ -6,10 +6,10 @@ use quillon_core::id::{InstallationId, OrgId, RepositoryId, UserId};
 use quillon_core::org::{Installation, Repository, RepositorySettings, SourceMode, TraceAccess};
 use quillon_core::person::User;
 use quillon_core::source::SeenSources;
-use quillon_store::{Page, Written};
+use quillon_store::{Page, Store, Written};
 
 use crate::error::{Error, Result};
-use crate::{Deed, Record, Tenancy};
+use crate::{Deed, Tenancy};
 
 /// How many repositories are read at once.
 const PAGE: u32 = 100;
@@ -69,8 +69,8 @@ impl Tenancy {
             Some(_) => return Err(taken()),
             None => {}
         }
-        Record::of(self, deed).write(org, AuditAction::SourceClaimed, &known.login, "").await?;
-        match self.store.claim_installation(id, org, deed.now).await? {
+        let store = self.recording(deed, org, AuditAction::SourceClaimed, &known.login, "")?;
+        match store.claim_installation(id, org, deed.now).await? {
             Written::Done => self.store.installation(id).await?.ok_or(Error::NotFound("installation")),
             Written::Lost => Err(taken()),
         }
@@ -82,8 +82,8 @@ impl Tenancy {
     /// When the org does not have it, or the table cannot be used.
     pub async fn release(&self, org: OrgId, installation: InstallationId, deed: &Deed<'_>) -> Result<()> {
         let known = self.installation_of(org, installation).await?;
-        Record::of(self, deed).write(org, AuditAction::SourceReleased, &known.login, "").await?;
-        match self.store.release_installation(installation, org).await? {
+        let store = self.recording(deed, org, AuditAction::SourceReleased, &known.login, "")?;
+        match store.release_installation(installation, org).await? {
             Written::Done => Ok(()),
             Written::Lost => Err(Error::NotFound("installation")),
         }
@@ -126,11 +126,11 @@ impl Tenancy {
             SourceMode::All => "all of them".to_owned(),
             SourceMode::Selected => format!("{} of {}", selected.len(), reached.len()),
         };
-        Record::of(self, deed).write(org, AuditAction::SourceModeChanged, &known.login, &detail).await?;
+        let store = self.recording(deed, org, AuditAction::SourceModeChanged, &known.login, &detail)?;
         let apply = |stored: Installation| (stored.org == Some(org)).then_some(Installation { mode, ..stored });
-        let saved = self.store.change_installation(installation, apply).await?.ok_or(Error::NotFound("installation"))?;
+        let saved = store.change_installation(installation, apply).await?.ok_or(Error::NotFound("installation"))?;
         for repository in changed {
-            self.change_settings_of(org, repository.id, |settings| settings.autocheck = wanted(repository)).await?;
+            change_settings(&self.store, org, repository.id, |settings| settings.autocheck = wanted(repository)).await?;
         }
         Ok(saved)
     }
@@ -159,8 +159,8 @@ impl Tenancy {
             return Ok(known);
         }
         let action = if wanted { AuditAction::AutocheckOn } else { AuditAction::AutocheckOff };
-        Record::of(self, deed).write(org, action, &known.name.to_string(), "").await?;
-        self.change_settings_of(org, repository, |settings| settings.autocheck = wanted).await
+        let store = self.recording(deed, org, action, &known.name.to_string(), "")?;
+        change_settings(&store, org, repository, |settings| settings.autocheck = wanted).await
     }
 
     /// Says who may read the traces of a repository.
@@ -183,8 +183,8 @@ impl Tenancy {
             TraceAccess::Public => AuditAction::RepositoryTracesPublic,
             TraceAccess::Private => AuditAction::RepositoryTracesPrivate,
         };
-        Record::of(self, deed).write(org, action, &known.name.to_string(), "").await?;
-        self.change_settings_of(org, repository, |settings| settings.traces = wanted).await
+        let store = self.recording(deed, org, action, &known.name.to_string(), "")?;
+        change_settings(&store, org, repository, |settings| settings.traces = wanted).await
     }
 
     /// Changes how a repository is treated, but for whether it is checked at all, from the settings that were `seen`.
@@ -210,10 +210,10 @@ impl Tenancy {
         if !is_as_seen(&known.settings) {
             return Err(moved());
         }
-        Record::of(self, deed).write(org, AuditAction::RepositorySettingsChanged, &known.name.to_string(), "").await?;
+        let store = self.recording(deed, org, AuditAction::RepositorySettingsChanged, &known.name.to_string(), "")?;
         let apply =
             |stored: Repository| is_as_seen(&stored.settings).then(|| Repository { settings: as_wanted(&stored.settings), ..stored });
-        self.store.change_repository(org, repository, apply).await?.ok_or_else(moved)
+        store.change_repository(org, repository, apply).await?.ok_or_else(moved)
     }
 
     async fn repository_of(&self, org: OrgId, repository: RepositoryId) -> Result<Repository> {
@@ -222,17 +222,17 @@ impl Tenancy {
         let holder = self.store.installation(known.installation).await?.and_then(|installation| installation.org);
         if holder == Some(org) { Ok(known) } else { Err(unknown()) }
     }
+}
 
-    async fn change_settings_of(
-        &self,
-        org: OrgId,
-        repository: RepositoryId,
-        change: impl Fn(&mut RepositorySettings),
-    ) -> Result<Repository> {
-        let apply = |mut stored: Repository| {
-            change(&mut stored.settings);
-            Some(stored)
-        };
-        self.store.change_repository(org, repository, apply).await?.ok_or(Error::NotFound("repository"))
-    }
+async fn change_settings(
+    store: &Store,
+    org: OrgId,
+    repository: RepositoryId,
+    change: impl Fn(&mut RepositorySettings),
+) -> Result<Repository> {
+    let apply = |mut stored: Repository| {
+        change(&mut stored.settings);
+        Some(stored)
+    };
+    store.change_repository(org, repository, apply).await?.ok_or(Error::NotFound("repository"))
 }

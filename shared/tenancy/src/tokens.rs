@@ -9,7 +9,7 @@ use quillon_core::token::{Wish, check_overlap};
 use quillon_store::Written;
 
 use crate::error::{Error, Result};
-use crate::{Deed, MAX_DECISIONS, Record, Tenancy, secret};
+use crate::{Deed, Tenancy, secret};
 
 impl Tenancy {
     /// Makes a token; gives it and its text, which is nowhere else.
@@ -27,17 +27,16 @@ impl Tenancy {
         let wish = Wish::new(name, scopes, expires_in_days).map_err(Error::invalid)?;
         let org = self.open(org).await?;
         self.check_tokens(&org, deed).await?;
-        for _ in 0..MAX_DECISIONS {
-            let (id, text) = fresh(&org, deed)?;
-            let token = wish.clone().token(id, &org, text.expose(), deed.who, deed.now);
-            Record::of(self, deed).write(org.id, AuditAction::TokenMade, &token.name, &described(&token)).await?;
-            if self.store.create_token(&token, &secret::hash(text.expose())).await? == Written::Done {
-                return Ok((token, text));
-            }
+        let (id, text) = fresh(&org, deed)?;
+        let token = wish.token(id, &org, text.expose(), deed.who, deed.now);
+        let store = self.recording(deed, org.id, AuditAction::TokenMade, &token.name, &described(&token))?;
+        match store.create_token(&token, &secret::hash(text.expose())).await? {
+            Written::Done => Ok((token, text)),
+            Written::Lost => Err(Error::Contended("token")),
         }
-        Err(Error::Contended("token"))
     }
 
+    /// Checks that an org may have one token more. Of several that are made at once, some may come on top.
     async fn check_tokens(&self, org: &Org, deed: &Deed<'_>) -> Result<()> {
         let alive = self.store.tokens_of(org.id).await?.iter().filter(|token| token.is_alive(deed.now)).count();
         if alive >= MAX_TOKENS {
@@ -47,9 +46,6 @@ impl Tenancy {
     }
 
     /// Replaces a token by one with the same name, scopes and span of life; the old one works on for the overlap.
-    ///
-    /// The new one is stored first: stopped half-way, the old one works as before, and a token that nobody knows the text of
-    /// is in the list.
     ///
     /// # Errors
     /// When there is no such token, when it was rotated before or has expired, or when the table cannot be used.
@@ -66,17 +62,12 @@ impl Tenancy {
         let (id, text) = fresh(&org, deed)?;
         let new = old.successor(id, &org, text.expose(), deed.who, deed.now).map_err(Error::refused)?;
         self.check_tokens(&org, deed).await?;
-        Record::of(self, deed).write(org.id, AuditAction::TokenRotated, &old.name, &described(&new)).await?;
-        if self.store.create_token(&new, &secret::hash(text.expose())).await? == Written::Lost {
-            return Err(Error::Contended("token"));
+        let store = self.recording(deed, org.id, AuditAction::TokenRotated, &old.name, &described(&new))?;
+        let replace = |old: Token| old.replaced(id, overlap, deed.now).ok();
+        match store.rotate_token(token, &new, &secret::hash(text.expose()), replace).await? {
+            Written::Done => Ok((new, text)),
+            Written::Lost => Err(Error::refused("the token was rotated or revoked by somebody else: look again")),
         }
-        let replaced = self.store.change_token(org.id, token, |old| old.replaced(id, overlap, deed.now).ok()).await?;
-        if replaced.is_none() {
-            // Somebody rotated or revoked it in the same moment: theirs counts.
-            let _gone = self.store.delete_token(org.id, id).await?;
-            return Err(Error::refused("the token was rotated or revoked by somebody else: look again"));
-        }
-        Ok((new, text))
     }
 
     /// Revokes a token, which stops it at once; where telemetry is taken in, within a minute.
@@ -85,8 +76,8 @@ impl Tenancy {
     /// When there is no such token, or the table cannot be used.
     pub async fn revoke_token(&self, org: OrgId, token: TokenId, deed: &Deed<'_>) -> Result<()> {
         let known = self.token_of(org, token).await?;
-        Record::of(self, deed).write(org, AuditAction::TokenRevoked, &known.name, &described(&known)).await?;
-        match self.store.delete_token(org, token).await? {
+        let store = self.recording(deed, org, AuditAction::TokenRevoked, &known.name, &described(&known))?;
+        match store.delete_token(org, token).await? {
             Written::Done => Ok(()),
             Written::Lost => Err(Error::NotFound("token")),
         }

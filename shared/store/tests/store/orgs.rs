@@ -2,7 +2,7 @@
 
 use quillon_core::audit::{AuditAction, AuditEntry};
 use quillon_core::id::{AgentId, InstallationId, RepositoryId, TokenId};
-use quillon_core::org::{Agent, Enrolment, Installation, MAX_TOKENS, RateBudget, Repository, Scope, SourceMode, Token};
+use quillon_core::org::{Agent, Enrolment, Installation, RateBudget, Repository, Scope, SourceMode, Token};
 use quillon_store::{Page, Written};
 
 use crate::sample::{at, installation, org, org_id, other_org_id, repository};
@@ -194,44 +194,39 @@ async fn a_token_works_until_it_expires_or_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_token_is_changed_by_its_id_and_touched_once_an_hour() {
+async fn a_token_is_replaced_together_with_its_successor_or_not_at_all() {
     let db = Db::new().await;
     assert!(db.store.create_token(&token(1), "hash-1").await.expect("an answer").is_done());
-    let rename = |stored| Some(Token { name: "ci".to_owned(), ..stored });
-    assert_eq!(db.store.change_token(other_org_id(), token(1).id, rename).await.expect("an answer"), None);
-    assert_eq!(db.store.change_token(org_id(), token(2).id, rename).await.expect("an answer"), None);
-    assert_eq!(db.store.change_token(org_id(), token(1).id, |_| None).await.expect("an answer"), None);
-    let renamed = Token { name: "ci".to_owned(), ..token(1) };
-    assert_eq!(db.store.change_token(org_id(), token(1).id, rename).await.expect("an answer"), Some(renamed.clone()));
+    let replace = |stored| Some(Token { replaced_by: Some(token(2).id), ..stored });
+    let elsewhere = Token { org: other_org_id(), ..token(2) };
+    for (old, new, is_wanted) in [(1, elsewhere, true), (3, token(2), true), (1, token(2), false)] {
+        let change = |stored| replace(stored).filter(|_| is_wanted);
+        let written = db.store.rotate_token(token(old).id, &new, "hash-2", change).await;
+        assert_eq!(written.expect("an answer"), Written::Lost);
+        assert_eq!(db.store.token("hash-2", at(0)).await.expect("an answer"), None);
+    }
+    assert_eq!(db.store.rotate_token(token(1).id, &token(2), "hash-2", replace).await.expect("an answer"), Written::Done);
+    assert_eq!(db.store.token("hash-1", at(0)).await.expect("an answer"), replace(token(1)));
+    assert_eq!(db.store.token("hash-2", at(0)).await.expect("an answer"), Some(token(2)));
+}
 
-    db.store.touch_token("hash-1", &renamed, at(10)).await.expect("touched");
-    let touched = Token { last_used_at: Some(at(10)), ..renamed.clone() };
+#[tokio::test]
+async fn a_token_is_touched_once_an_hour() {
+    let db = Db::new().await;
+    assert!(db.store.create_token(&token(1), "hash-1").await.expect("an answer").is_done());
+    db.store.touch_token("hash-1", &token(1), at(10)).await.expect("touched");
+    let touched = Token { last_used_at: Some(at(10)), ..token(1) };
     assert_eq!(db.store.token("hash-1", at(10)).await.expect("an answer"), Some(touched.clone()));
     db.sent_in_all();
     db.store.touch_token("hash-1", &touched, at(3_609)).await.expect("no news");
     assert_eq!(db.sent_in_all(), 0);
     // Somebody else has noted it meanwhile.
-    db.store.touch_token("hash-1", &renamed, at(11)).await.expect("no news");
+    db.store.touch_token("hash-1", &token(1), at(11)).await.expect("no news");
     assert_eq!(db.store.token("hash-1", at(10)).await.expect("an answer"), Some(touched.clone()));
     // A token that was revoked meanwhile does not come back.
     assert!(db.store.delete_token(org_id(), token(1).id).await.expect("an answer").is_done());
     db.store.touch_token("hash-1", &touched, at(4_000)).await.expect("nothing to touch");
     assert_eq!(db.store.token("hash-1", at(10)).await.expect("an answer"), None);
-}
-
-#[tokio::test]
-async fn an_org_has_so_many_tokens_that_work_and_no_more() {
-    let db = Db::new().await;
-    let last = u128::try_from(MAX_TOKENS).expect("a number");
-    for number in 1..=last {
-        assert!(db.store.create_token(&token(number), &format!("hash-{number}")).await.expect("an answer").is_done());
-    }
-    let one_more = token(last + 1);
-    assert_eq!(db.store.create_token(&one_more, "one-more").await.expect("an answer"), Written::Lost);
-    assert_eq!(db.store.token("one-more", at(0)).await.expect("an answer"), None);
-    // Those that have expired do not count.
-    let later = Token { created_at: at(100), expires_at: None, ..one_more };
-    assert_eq!(db.store.create_token(&later, "one-more").await.expect("an answer"), Written::Done);
 }
 
 fn agent(number: u128, org: Option<quillon_core::id::OrgId>) -> Agent {
@@ -303,10 +298,8 @@ async fn a_cursor_of_a_schedule_is_replaced() {
     assert_eq!(db.store.cursor("heads #2").await.expect("an answer"), None);
 }
 
-#[tokio::test]
-async fn what_was_done_stays_recorded_the_newest_first() {
-    let db = Db::new().await;
-    let entry = |seconds, action| AuditEntry {
+fn entry(seconds: i64, action: AuditAction) -> AuditEntry {
+    AuditEntry {
         org: org_id(),
         at: at(seconds),
         who: "octocat".to_owned(),
@@ -314,7 +307,36 @@ async fn what_was_done_stays_recorded_the_newest_first() {
         subject: "0123456789abcdef0123456789abcdef".to_owned(),
         detail: String::new(),
         from: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_deed_and_its_entries_are_stored_together_or_not_at_all() {
+    let db = Db::new().await;
+    let recorded = async || db.store.audit(org_id(), &Page::first(9)).await.expect("the log").items;
+    let entries = [entry(2, AuditAction::TokenRotated), entry(1, AuditAction::TokenMade)];
+    assert!(db.store.create_token(&token(1), "hash-1").await.expect("an answer").is_done());
+    let store = db.store.recording(&entries).expect("storable");
+    assert_eq!(store.create_token(&token(2), "hash-1").await.expect("an answer"), Written::Lost);
+    assert_eq!(store.delete_token(org_id(), token(2).id).await.expect("an answer"), Written::Lost);
+    assert_eq!(recorded().await, []);
+    db.cut_after(1);
+    store.delete_token(org_id(), token(1).id).await.expect_err("cut off");
+    db.mend();
+    assert_eq!((recorded().await, db.store.token("hash-1", at(0)).await.expect("an answer")), (vec![], Some(token(1))));
+    for operation in ["TransactWriteItems", "Query"] {
+        db.fault(operation, Fault::LoseAnswer);
+    }
+    assert_eq!(store.delete_token(org_id(), token(1).id).await.expect("an answer"), Written::Done);
+    assert_eq!((recorded().await, db.store.token("hash-1", at(0)).await.expect("an answer")), (entries.to_vec(), None));
+    // A deed of several writes.
+    assert!(store.create_token(&token(3), "hash-3").await.expect("an answer").is_done());
+    assert_eq!(recorded().await, entries);
+}
+
+#[tokio::test]
+async fn what_was_done_stays_recorded_the_newest_first() {
+    let db = Db::new().await;
     let deeds = [entry(1, AuditAction::TraceMadePublic), entry(1, AuditAction::TraceMadePublic), entry(2, AuditAction::TraceDeleted)];
     db.fault("PutItem", Fault::LoseAnswer);
     for deed in &deeds {

@@ -105,8 +105,9 @@ async fn survives(
         let stopped = step(&scene).await;
         scene.world.db.mend();
         assert!(stopped.is_err(), "{what} ended without its request {sent}");
-        if is_deed && scene.state().await != before {
-            assert!(scene.deeds().await > deeds_before, "{what} left no entry when it was stopped after {sent}");
+        if is_deed {
+            let is_changed = scene.state().await != before;
+            assert_eq!(scene.deeds().await > deeds_before, is_changed, "the entry of {what} when it was stopped after {sent}");
         }
         step(&scene).await.unwrap_or_else(|error| panic!("{what} again after {sent}: {error}"));
         assert_eq!(scene.state().await, after, "{what} stopped after {sent} and taken again");
@@ -120,6 +121,7 @@ async fn survives(
         }
         step(&scene).await.unwrap_or_else(|error| panic!("{what} with lost answers of {operation}: {error}"));
         assert_eq!(scene.state().await, after, "{what} with lost answers of {operation}");
+        assert_eq!(scene.deeds().await, deeds_after, "entries of {what} with lost answers of {operation}");
     }
 }
 

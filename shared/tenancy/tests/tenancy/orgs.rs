@@ -32,6 +32,15 @@ async fn whoever_makes_an_org_administers_it_and_sees_its_runs() {
 }
 
 #[tokio::test]
+async fn an_org_that_is_being_deleted_is_not_made_again() {
+    let world = World::new().await;
+    let ann = world.person("ann").await;
+    let org = world.org(&ann, "acme").await;
+    world.tenancy.delete_org(org.id, &deed(at(1))).await.expect("deleted");
+    assert!(is_refused(&world.tenancy.create_org(&ann, name("acme"), &deed(at(2))).await));
+}
+
+#[tokio::test]
 async fn a_person_makes_a_bounded_number_of_orgs() {
     let world = World::new().await;
     let (ann, ben) = (world.person("ann").await, world.person("ben").await);
@@ -55,6 +64,7 @@ async fn a_renamed_org_keeps_its_old_name_from_others() {
     assert_eq!(world.deed_of(org.id, AuditAction::OrgRenamed).await, ("acme-inc".to_owned(), "from acme".to_owned()));
     assert!(is_refused(&world.tenancy.rename(other.id, name("ACME"), &deed(at(2))).await));
     assert!(is_refused(&world.tenancy.rename(other.id, name("acme-inc"), &deed(at(2))).await));
+    assert_eq!(world.deeds(other.id).await, [AuditAction::OrgMade], "what was refused is no deed");
     world.tenancy.rename(org.id, name("Acme-Inc"), &deed(at(2))).await.expect("another spelling");
     world.tenancy.rename(org.id, name("acme"), &deed(at(3))).await.expect("its own old name");
     assert_eq!(world.tenancy.rename(org.id, name("acme"), &deed(at(4))).await.expect("as it is").id, org.id);

@@ -83,6 +83,7 @@ async fn admins_who_take_the_role_from_each_other_leave_one() {
         assert!(results.iter().any(is_refused), "{step}: {results:?}");
         let admins = world.members(org.id).await.iter().filter(|text| text.contains("admin")).count();
         assert_eq!(admins, 1, "{step}");
+        assert_eq!(world.deeds(org.id).await.len(), 3, "{step}: made, added, and the one deed that happened");
     }
 }
 
@@ -129,6 +130,7 @@ async fn an_installation_that_two_orgs_claim_at_once_is_one_of_theirs() {
     let results = [first, second];
     assert_eq!(done(&results), 1, "{results:?}");
     assert!(results.iter().any(is_refused), "{results:?}");
+    assert_eq!(world.deeds(one.id).await.len() + world.deeds(other.id).await.len(), 3, "two that made an org, and one claim");
 }
 
 #[tokio::test]

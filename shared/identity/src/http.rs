@@ -103,8 +103,8 @@ async fn answer(url: &Url, request: reqwest::RequestBuilder) -> Result<Answer, E
     let failed = |error: reqwest::Error| unavailable(url, with_causes(&error.without_url()));
     let mut response = request.send().await.map_err(failed)?;
     let status = response.status();
-    let header = |name: &str| response.headers().get(name).map(|value| value.as_bytes() == b"0");
-    let is_spent = header("x-ratelimit-remaining") == Some(true) || header("retry-after").is_some();
+    let headers = response.headers();
+    let is_spent = headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0") || headers.contains_key("retry-after");
     let is_limited = status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && is_spent);
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(failed)? {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use quillon_core::Sensitive;
-use quillon_core::person::{Profile, ProviderId};
+use quillon_core::person::{MAX_SUBJECT, Profile, ProviderId};
 use quillon_core::text::shorten;
 use serde::Deserialize;
 use url::Url;
@@ -15,9 +15,6 @@ use crate::{Error, Issuers, pkce};
 
 /// What of a person is asked for.
 const SCOPE: &str = "openid profile email";
-
-/// Longest subject ([OpenID Connect Core section 2](https://openid.net/specs/openid-connect-core-1_0.html#IDToken)).
-const MAX_SUBJECT: usize = 255;
 
 /// An OpenID provider, and what we are to it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -147,7 +147,7 @@ impl WireError {
         let mut text = format!("it answered {}", status.as_u16());
         for (name, value) in [("", &self.kind), (" code", &self.code), (" param", &self.param)] {
             if let Some(value) = value {
-                text += &format!("{name} `{}`", plain(value)).replace("  ", " ");
+                text += &format!("{name} `{}`", plain(value));
             }
         }
         if let Some(request) = request {

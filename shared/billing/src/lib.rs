@@ -161,7 +161,7 @@ impl Stripe {
             (Some(cents), Some(recurring)) => {
                 Ok(Price { id: wire.id, product: wire.product, cents, currency: wire.currency, period: recurring.interval })
             }
-            _ => Err(Error::Malformed(format!("the price `{id}` is not a fixed amount per period"))),
+            (None, _) | (_, None) => Err(Error::Malformed(format!("the price `{id}` is not a fixed amount per period"))),
         }
     }
 }

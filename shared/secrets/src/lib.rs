@@ -54,8 +54,7 @@ impl WebhookSecrets {
     /// Those that may verify a signature; empty ones never do.
     #[must_use]
     pub fn accepted(&self) -> Vec<&str> {
-        let both = [Some(&self.current), self.previous.as_ref()];
-        both.into_iter().flatten().map(|secret| secret.expose().as_str()).filter(|secret| !secret.is_empty()).collect()
+        accepted(&self.current, self.previous.as_ref())
     }
 }
 
@@ -93,9 +92,13 @@ impl StripeSecret {
     /// The secrets that may verify a webhook; empty ones never do.
     #[must_use]
     pub fn accepted(&self) -> Vec<&str> {
-        let both = [Some(&self.webhook), self.webhook_previous.as_ref()];
-        both.into_iter().flatten().map(|secret| secret.expose().as_str()).filter(|secret| !secret.is_empty()).collect()
+        accepted(&self.webhook, self.webhook_previous.as_ref())
     }
+}
+
+fn accepted<'a>(current: &'a Sensitive<String>, previous: Option<&'a Sensitive<String>>) -> Vec<&'a str> {
+    let both = [Some(current), previous].into_iter().flatten();
+    both.map(|secret| secret.expose().as_str()).filter(|secret| !secret.is_empty()).collect()
 }
 
 #[derive(Deserialize)]

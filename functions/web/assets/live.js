@@ -46,7 +46,12 @@ function patch(old, fresh) {
 
 function patchChildren(old, fresh) {
   const keyed = new Map();
-  for (const child of old.childNodes) if (keyOf(child)) keyed.set(keyOf(child), child);
+  const wantedKeys = new Set([...fresh.childNodes].map(keyOf));
+  for (const child of [...old.childNodes]) {
+    if (!keyOf(child)) continue;
+    if (wantedKeys.has(keyOf(child))) keyed.set(keyOf(child), child);
+    else child.remove();
+  }
   // The first old child that is not placed yet; everything before it is as it shall be.
   let at = old.firstChild;
   for (const wanted of [...fresh.childNodes]) {
@@ -56,6 +61,12 @@ function patchChildren(old, fresh) {
       continue;
     }
     keyed.delete(keyOf(wanted));
+    // What has no id gives way: a node that is moved forgets how far everything in it was scrolled.
+    while (at !== match && keyOf(match) && !keyOf(at) && !at.contains(document.activeElement)) {
+      const gone = at;
+      at = at.nextSibling;
+      gone.remove();
+    }
     if (match === at) {
       at = at.nextSibling;
     } else if (match.contains(document.activeElement)) {

@@ -66,3 +66,10 @@ const exactFormat = new Intl.DateTimeFormat(undefined, { year: "numeric", month:
 export function exact(ms) {
   return Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? exactFormat.format(new Date(ms)) : "";
 }
+
+const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
+
+/** The time of day, `14:03:22.125`, in the reader's zone. */
+export function clock(ms) {
+  return Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? clockFormat.format(new Date(ms)) : "";
+}

@@ -1,13 +1,14 @@
 // The box with a span's log: numbered lines, a filter, wrapping, copy, full screen, links to lines.
 
 import { copy, h, outside, setText, sign } from "./dom.js";
-import { count, counted, exact } from "./format.js";
-import { LogText, markedRuns, matcher } from "./logs.js";
+import { clock, count, counted, exact } from "./format.js";
+import { LogText, linkedRuns, markedRuns, matcher } from "./logs.js";
 
 const PAGE = 5000;
 const SHOWN = 5000;
 const BLOCK = 100;
 const MOST_PAGES = 40;
+const DRAWN_EVERY = 10;
 
 export class LogBox {
   #text = new LogText();
@@ -15,10 +16,12 @@ export class LogBox {
   #held = 0;
   #isMore = true;
   #isBusy = false;
+  #isStale = true;
   #shownFrom = 0;
   #filter = { find: null, error: null };
   #drawn = [];
   #wants = null;
+  #life = new AbortController();
   dialog = null;
 
   /** `withDescendants`: the lines of everything below the span too. `nameOf(span id)` names where a line is from. */
@@ -42,6 +45,8 @@ export class LogBox {
       });
       return button;
     };
+    this.verbose = toggle("Verbose", "Show the lines too that are meant for verbose views", "isVerbose");
+    this.verbose.hidden = true;
     this.input = h("input", { type: "search", class: "tr-log-filter", placeholder: "Filter lines", "aria-label": "Filter lines", spellcheck: "false", autocomplete: "off" });
     this.input.addEventListener("input", () => this.#refilter());
     this.input.addEventListener("keydown", (event) => {
@@ -80,9 +85,10 @@ export class LogBox {
       this.#shownFrom = Math.max(0, this.#shownFrom - SHOWN);
       this.#redraw(false);
     });
+    this.onward = h("button", { type: "button", class: "tr-earlier", text: "Read on", hidden: true, on: { click: () => this.load() } });
     this.problem = h("p", { class: "tr-problem", role: "alert", hidden: true });
-    const head = h("div", { class: "tr-log-head" }, this.input, toggle("Aa", "Match case", "isCased"), toggle(".*", "Regular expression", "isRegex"), this.note, h("span", { class: "grow" }), wrap, copyButton, this.full);
-    this.element = h("div", { class: "tr-log-box" }, head, this.problem, this.earlier, this.list);
+    const head = h("div", { class: "tr-log-head" }, this.input, toggle("Aa", "Match case", "isCased"), toggle(".*", "Regular expression", "isRegex"), this.note, h("span", { class: "grow" }), this.verbose, toggle("Times", "Show when each line was written", "isTimed"), wrap, copyButton, this.full);
+    this.element = h("div", { class: "tr-log-box" }, head, this.problem, this.earlier, this.list, this.onward);
   }
 
   /** Reads what is new; again while the span runs. */
@@ -91,22 +97,28 @@ export class LogBox {
     this.#isBusy = true;
     this.problem.hidden = true;
     try {
-      for (let page = 0; page < MOST_PAGES; page++) {
-        const answer = await this.api.json("logs", { span: this.span, descendants: this.withDescendants ? 1 : 0, after: this.#cursor, limit: PAGE });
+      for (let page = 1; ; page++) {
+        const answer = await this.api.json("logs", { span: this.span, descendants: this.withDescendants ? 1 : 0, after: this.#cursor, limit: PAGE }, { signal: this.#life.signal });
         // Without a cursor for what comes next the page is asked for again later, and what is held of it is skipped.
         const fresh = answer.records.slice(this.#held);
         this.#text.add(fresh);
+        this.#isStale ||= fresh.length > 0;
         const hasNext = answer.next !== null && answer.next !== undefined && answer.next !== this.#cursor;
         if (hasNext) this.#cursor = answer.next;
         this.#held = hasNext ? 0 : answer.records.length;
         this.#isMore = hasNext && answer.records.length >= PAGE;
-        if (fresh.length > 0 || page === 0) this.#redraw(true);
-        if (!this.#isMore) break;
+        const isLast = !this.#isMore || page === MOST_PAGES;
+        // To draw takes longer than to read: of a long log some stages are shown.
+        if (this.#isStale && (isLast || page % DRAWN_EVERY === 1)) this.#redraw(true);
+        if (isLast) break;
       }
     } catch (error) {
+      if (this.#life.signal.aborted) return;
+      if (this.#isStale) this.#redraw(true);
       this.#explain(error);
     } finally {
       this.#isBusy = false;
+      this.onward.hidden = !this.#isMore;
     }
   }
 
@@ -130,6 +142,7 @@ export class LogBox {
     const { find } = this.#filter;
     const found = [];
     for (let i = 0; i < lines.length; i++) {
+      if (lines[i].source.isVerbose && !this.isVerbose) continue;
       const marks = find === null ? [] : find(lines[i].text);
       if (find === null || marks.length > 0) found.push({ line: lines[i], number: dropped + i + 1, marks });
     }
@@ -138,8 +151,12 @@ export class LogBox {
 
   // Draws what differs from what is drawn: blocks of lines that the browser skips while they are out of sight.
   #redraw(isNew) {
+    const { lines, dropped, hasVerbose } = this.#text;
+    this.#isStale = false;
+    if (this.#wants !== null && !this.isVerbose && lines[this.#wants - dropped - 1]?.source.isVerbose) return this.verbose.click();
+    this.verbose.hidden = !hasVerbose;
     const all = this.#matching();
-    const total = this.#text.dropped + this.#text.lines.length;
+    const total = dropped + lines.length;
     if (isNew || this.#shownFrom > all.length) this.#shownFrom = Math.max(0, all.length - SHOWN);
     if (this.#wants !== null) this.#shownFrom = Math.max(0, Math.min(this.#shownFrom, all.findIndex(({ number }) => number >= this.#wants) - 50));
     const shown = all.slice(this.#shownFrom, this.#shownFrom + 2 * SHOWN);
@@ -149,13 +166,14 @@ export class LogBox {
     if (isNew && isAtEnd && this.#wants === null) this.#scrollToEnd();
     this.earlier.hidden = this.#shownFrom === 0;
     setText(this.earlier, `Show ${counted(Math.min(SHOWN, this.#shownFrom), "earlier line")}`);
-    const isFiltered = this.#filter.find !== null;
+    const isFiltered = this.#filter.find !== null || all.length < lines.length;
     const words = this.#filter.error ?? (isFiltered ? `${count(all.length)} of ${counted(total, "line")}` : counted(total, "line"));
-    const left = this.#text.dropped > 0 ? `, the first ${count(this.#text.dropped)} left out` : "";
+    const left = dropped > 0 ? `, the first ${count(dropped)} left out` : "";
     setText(this.note, words + left);
     this.note.classList.toggle("wrong", this.#filter.error !== null);
     if (total === 0 && !this.#isMore) this.list.replaceChildren(h("p", { class: "absence", text: "Nothing was written." }));
     if (this.#wants !== null && this.#wants <= total) this.#choose(this.#wants, false);
+    return undefined;
   }
 
   // Once more after the browser measured the last lines, which it does when they come into sight.
@@ -180,8 +198,8 @@ export class LogBox {
   }
 
   #drawLine({ line, number, marks }) {
-    const code = h("code");
-    for (const run of markedRuns(line.runs, marks)) {
+    const code = h("code", { data: this.isTimed ? { time: clock(line.time) } : {} });
+    for (const run of markedRuns(linkedRuns(line.runs), marks)) {
       const inner = run.href === null || run.href === undefined ? document.createTextNode(run.text) : outside(run.text, run.href);
       if (run.className === "" && !run.isMarked) code.append(inner);
       else code.append(h(run.isMarked ? "mark" : "span", { class: run.className }, inner));
@@ -228,7 +246,9 @@ export class LogBox {
     return undefined;
   }
 
+  /** Stops reading, and leaves the full screen. */
   dispose() {
+    this.#life.abort();
     this.dialog?.close();
   }
 }

@@ -1,6 +1,6 @@
 // Log records, which are writes of programs, as lines; and which of the lines a filter lets through.
 
-import { Line, Terminal } from "./ansi.js";
+import { Terminal } from "./ansi.js";
 
 /** More lines than this are not held; the first ones go. */
 export const MOST_LINES = 200_000;
@@ -9,20 +9,21 @@ export class LogText {
   constructor() {
     this.lines = [];
     this.dropped = 0;
-    this.records = 0;
+    this.hasVerbose = false;
     this.terminals = new Map();
   }
 
   /** Takes records in, in their order. A span's two streams are two programs' screens. */
   add(records) {
     for (const record of records) {
-      this.records += 1;
       const body = typeof record.body === "string" ? record.body : record.body === null || record.body === undefined ? "" : JSON.stringify(record.body);
       if (body === "") continue;
-      const key = `${record.span ?? ""}/${record.stream ?? 0}`;
+      const isVerbose = record.verbose === true;
+      this.hasVerbose ||= isVerbose;
+      const key = `${record.span ?? ""}/${record.stream ?? 0}/${isVerbose}`;
       let terminal = this.terminals.get(key);
       if (terminal === undefined) {
-        const source = { span: record.span ?? null, stream: record.stream ?? 0 };
+        const source = { span: record.span ?? null, stream: record.stream ?? 0, isVerbose };
         terminal = new Terminal(source, (line) => {
           line.time = this.time;
           this.lines.push(line);
@@ -37,11 +38,6 @@ export class LogText {
       this.lines.splice(0, over);
       this.dropped += over;
     }
-  }
-
-  /** The text of all lines. */
-  text() {
-    return this.lines.map((line) => line.text).join("\n");
   }
 }
 
@@ -81,6 +77,27 @@ function allOf(pattern, line) {
   return found;
 }
 
+// Addresses that programs print as they are.
+const ADDRESS = /\bhttps?:\/\/[^\s<>"'`\x00-\x1f\x7f]+/g;
+
+/** The runs of a line with the addresses in them cut out as links. What ends a sentence, or closes a bracket around one, is not its part. */
+export function linkedRuns(runs) {
+  if (!runs.some(({ text }) => text.includes("://"))) return runs;
+  const linked = [];
+  for (const run of runs) {
+    let at = 0;
+    for (const { index, 0: found } of run.href ? [] : run.text.matchAll(ADDRESS)) {
+      let address = found.replace(/[.,;:!?]+$/, "");
+      for (const [open, close] of ["()", "[]", "{}"]) if (address.endsWith(close) && !address.includes(open)) address = address.slice(0, -1);
+      if (index > at) linked.push({ ...run, text: run.text.slice(at, index) });
+      linked.push({ ...run, text: address, href: address });
+      at = index + address.length;
+    }
+    if (at < run.text.length) linked.push({ ...run, text: run.text.slice(at) });
+  }
+  return linked;
+}
+
 /** The runs of a line, cut where marks begin and end. */
 export function markedRuns(runs, marks) {
   if (marks.length === 0) return runs;
@@ -102,5 +119,3 @@ export function markedRuns(runs, marks) {
   }
   return cut;
 }
-
-export { Line };

@@ -31,6 +31,8 @@ export class Model {
     for (const [column, Kind] of Object.entries(COLUMNS)) this[column] = new Kind(0);
     // Offset of the last thing that happened, for the time axis.
     this.lastEnd = 0;
+    this.deferred = new Map();
+    this.hasOpenRoot = false;
   }
 
   #grow(size) {
@@ -93,6 +95,24 @@ export class Model {
     this.origin = origin;
   }
 
+  /** Finds out what only all rows say together: whether a root is open, and how calls went whose work was put off. The spans of those
+   *  end at once, and what they asked for runs below them later. */
+  settle() {
+    this.deferred.clear();
+    this.hasOpenRoot = false;
+    for (let row = 0; row < this.size; row++) {
+      const parent = this.parent[row];
+      if (parent === NONE && this.known[row] === 1 && (this.flags[row] & FLAG.ENDED) === 0) this.hasOpenRoot = true;
+      if (parent >= this.size || (this.flags[parent] & FLAG.PENDING) === 0 || !(this.start[row] >= this.end[parent])) continue;
+      const work = this.deferred.get(parent) ?? { end: 0, received: 0, isOpen: false, hasFailed: false };
+      work.end = Math.max(work.end, this.end[row] || this.start[row]);
+      work.received = Math.max(work.received, this.received[row]);
+      work.isOpen ||= (this.flags[row] & FLAG.ENDED) === 0;
+      work.hasFailed ||= (this.flags[row] & FLAG.ERROR) !== 0 && (this.flags[row] & (FLAG.BLOCKED | FLAG.CANCELED)) === 0;
+      this.deferred.set(parent, work);
+    }
+  }
+
   nameOf(row) {
     return this.names[this.name[row]] ?? "…";
   }
@@ -115,19 +135,30 @@ export class Model {
     return (this.flags[row] & flag) !== 0;
   }
 
+  /** Whether it failed, or an error began in it although its own span says nothing of that. */
   isFailed(row) {
     const flags = this.flags[row];
     if ((flags & FLAG.CHECK_FAILED) !== 0) return true;
-    return (flags & FLAG.ERROR) !== 0 && (flags & (FLAG.BLOCKED | FLAG.CANCELED)) === 0;
+    if ((flags & (FLAG.BLOCKED | FLAG.CANCELED)) !== 0) return false;
+    return (flags & (FLAG.ERROR | FLAG.ERROR_ORIGIN)) !== 0 || this.deferred.get(row)?.hasFailed === true;
   }
 
   isOpenEnded(row) {
-    return (this.flags[row] & FLAG.ENDED) === 0;
+    return (this.flags[row] & FLAG.ENDED) === 0 || this.deferred.get(row)?.isOpen === true;
+  }
+
+  /** Whether its result has still to be worked out. */
+  isPending(row) {
+    return (this.flags[row] & FLAG.PENDING) !== 0 && !this.deferred.has(row);
+  }
+
+  #isLost(row, now) {
+    return this.isFinished || now - Math.max(this.received[row], this.deferred.get(row)?.received ?? 0) > LOST_AFTER_MS;
   }
 
   /** In one word: running, lost, cancelled, failed or succeeded. `now` is an offset to the origin. */
   stateOf(row, now) {
-    if (this.isOpenEnded(row)) return this.isFinished || now - this.received[row] > LOST_AFTER_MS ? "lost" : "running";
+    if (this.isOpenEnded(row)) return this.#isLost(row, now) ? "lost" : "running";
     if (this.isFailed(row)) return "failed";
     if (this.has(row, FLAG.CANCELED)) return "cancelled";
     return this.has(row, FLAG.BLOCKED) ? "blocked" : "succeeded";
@@ -135,10 +166,12 @@ export class Model {
 
   /** Where its bar ends: of a lost span where it was last heard of. */
   endOf(row, now) {
-    if (!this.isOpenEnded(row)) return Math.max(this.end[row], this.start[row]);
-    const isLost = this.isFinished || now - this.received[row] > LOST_AFTER_MS;
-    return Math.max(this.start[row], isLost ? Math.min(this.received[row], Math.max(this.lastEnd, this.start[row])) : now);
+    const start = this.start[row];
+    const work = this.deferred.get(row);
+    if (!this.isOpenEnded(row)) return Math.max(this.end[row], start, work?.end ?? 0);
+    if (!this.#isLost(row, now)) return Math.max(start, now);
+    const heard = Math.max(start, this.received[row], work?.received ?? 0);
+    // What outlived its run by its telemetry alone ends with the run.
+    return this.hasOpenRoot ? heard : Math.min(heard, Math.max(this.lastEnd, start));
   }
 }
-
-export { NONE };

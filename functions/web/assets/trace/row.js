@@ -150,7 +150,7 @@ function fillBadges(element, row, view, state, kids) {
   if (view.hasError(row)) words.push(["origin", "The error began here", "origin"]);
   if (state === "lost") words.push(["lost contact", "It did not say that it ended, and nothing was heard of it for 90 s", "lost"]);
   for (const [flag, word, title] of BADGES) {
-    if ((flags & flag) === 0) continue;
+    if ((flags & flag) === 0 || (flag === FLAG.PENDING && !model.isPending(row))) continue;
     // A result from the cache that somebody waited for is one fact, not two.
     if (word === "executed" && (flags & (FLAG.CACHED | FLAG.JOINED)) !== 0) continue;
     const reason = ["cached", "joined", "executed", "uncached"].includes(word) ? view.spanOf(row)?.cache?.reason : null;
@@ -179,7 +179,8 @@ function fillError(element, row, view) {
   const isShown = view.hasError(row);
   element.hidden = !isShown;
   if (!isShown) return;
-  const message = view.spanOf(row)?.status?.message;
+  const span = view.spanOf(row);
+  const message = span?.error ?? span?.status?.message;
   setText(element, message === undefined ? "…" : message === "" ? "It failed without a message." : plain(message).trim().split("\n").find((line) => line.trim() !== "") ?? "");
 }
 

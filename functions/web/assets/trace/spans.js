@@ -5,7 +5,7 @@ import { FLAG } from "./model.js";
 const MOST_AT_ONCE = 200;
 const MOST_HELD = 6000;
 const WAIT_MS = 60;
-const NEEDS = FLAG.CALL | FLAG.ERROR | FLAG.CHECK_FAILED | FLAG.CACHED | FLAG.EXECUTED | FLAG.JOINED | FLAG.UNCACHED;
+const NEEDS = FLAG.CALL | FLAG.ERROR | FLAG.ERROR_ORIGIN | FLAG.CHECK_FAILED | FLAG.CACHED | FLAG.EXECUTED | FLAG.JOINED | FLAG.UNCACHED;
 
 export class Spans {
   #held = new Map();
@@ -54,9 +54,9 @@ export class Spans {
     for (const row of rows) this.#asked.add(row);
     try {
       const { spans } = await this.api.json("spans", { rows: rows.join(","), brief: 1 });
-      for (const { row, call, status, cache } of spans) {
+      for (const { row, call, status, error, cache } of spans) {
         this.#held.delete(row);
-        this.#held.set(row, { stamp: stamps.get(row), span: { call, status, cache } });
+        this.#held.set(row, { stamp: stamps.get(row), span: { call, status, error, cache } });
       }
       // A row without an answer is not asked for again until it changes.
       for (const [row, stamp] of stamps) if (!this.#held.has(row)) this.#held.set(row, { stamp, span: {} });

@@ -222,6 +222,81 @@ try {
     person.complaints = person.complaints.filter((complaint) => !complaint.includes("429"));
   });
 
+  await browse("a first look that fails while nobody looks is made up for when somebody does", async () => {
+    const trace = new FakeTrace("7123456789abcdef0123456789abcdef");
+    trace.add("seen in the end");
+    fixture.failures.set("outline", 1);
+    const path = fixture.add(trace);
+    const hide = (isHidden) => page.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, isHidden);
+    await page.route(`**${path}/outline*`, async (route) => {
+      await hide(true);
+      await route.continue();
+    });
+    await person.open(path);
+    await page.getByText("too many questions at once").waitFor();
+    await page.unroute(`**${path}/outline*`);
+    await hide(false);
+    await row("seen in the end").waitFor();
+    person.complaints = person.complaints.filter((complaint) => !complaint.includes("429"));
+  });
+  await browse("where a page gets another trace, as after a rerun, the tree is of that one", async () => {
+    const next = new FakeTrace("8123456789abcdef0123456789abcdef");
+    next.add("the second attempt");
+    fixture.add(next);
+    await open(failed.trace, "?span=100000000000001c#L7");
+    // What the refresh of a page does.
+    await page.evaluate((base) => { document.getElementById("trace").dataset.base = base; }, `/acme/traces/${next.id}`);
+    await row("the second attempt").waitFor();
+    equal([await page.locator(".tr").count(), await row("Container.withExec").count(), new URL(page.url()).search + new URL(page.url()).hash], [1, 0, ""]);
+    const asked = () => fixture.requests.filter((path) => path.includes(failed.trace.id)).length;
+    const before = asked();
+    await page.keyboard.press("j");
+    equal(await active(), "the second attempt");
+    await page.getByRole("button", { name: "Fold all" }).click();
+    equal(asked(), before);
+    // The place goes while the next attempt has sent nothing, and comes again.
+    await page.evaluate(() => document.getElementById("trace").remove());
+    await page.evaluate((base) => {
+      const place = document.createElement("div");
+      Object.assign(place, { id: "trace" });
+      Object.assign(place.dataset, { client: "", base });
+      document.getElementById("main").append(place);
+    }, `/acme/traces/${failed.trace.id}`);
+    await row("Container.withExec").waitFor();
+    equal(await page.locator(".tr").count(), 1);
+  });
+  await browse("a log shows its times, its verbose lines and its addresses, and more of it than is read at once", async () => {
+    const trace = new FakeTrace("9123456789abcdef0123456789abcdef");
+    const span = trace.add("writes much", { end: 5000, logs: 9 });
+    const record = (body, more = {}) => ({ span: trace.rows[span].id, time: trace.origin + 1000, stream: 1, body, verbose: false, global: false, type: "", ...more });
+    trace.logs.set(span, [record("see https://example.com/run/7.\n"), record("only for the curious\n", { verbose: true }), record("the end\n")]);
+    await open(trace, `?span=${trace.rows[span].id}`);
+    const box = page.locator(".tr-log-box");
+    await box.getByText("2 of 3 lines").waitFor();
+    equal(await box.locator("code a").evaluateAll((links) => links.map(({ href, rel }) => [href, rel])), [["https://example.com/run/7", "noopener noreferrer nofollow"]]);
+    equal(await box.getByText("only for the curious").count(), 0);
+    await box.getByRole("button", { name: "Verbose" }).click();
+    await box.getByText("only for the curious").waitFor();
+    await box.getByRole("button", { name: "Times" }).click();
+    const time = await box.locator("code[data-time]").first().evaluate((line) => getComputedStyle(line, "::before").content);
+    if (!/^"\d\d:\d\d:\d\d[.,]\d{3}"$/.test(time)) throw new Error(`the time is ${time}`);
+    await person.picture("trace-log-times");
+    // A link to a line for the curious shows it.
+    await open(trace, `?span=${trace.rows[span].id}#L2`);
+    await page.locator('.tr-log li.chosen[data-line="2"]').waitFor();
+    trace.logs.set(span, Array.from({ length: 201_000 }, (_, index) => record(`line ${index + 1}\n`)));
+    await open(trace, `?span=${trace.rows[span].id}`);
+    await box.getByText("200,000 lines").waitFor();
+    await box.getByText("line 200000", { exact: true }).waitFor();
+    await box.getByRole("button", { name: "Read on" }).click();
+    await box.getByText("201,000 lines, the first 1,000 left out").waitFor();
+    await box.getByText("line 201000", { exact: true }).waitFor();
+    equal(await box.getByRole("button", { name: "Read on" }).isVisible(), false);
+  });
+
   for (const [name, size] of [["100k", 100_000], ["1m", 1_000_000]]) {
     await browse(`${size.toLocaleString("en-US")} spans open, scroll, fold and are searched`, async () => {
       const trace = largeTrace(size);

@@ -10,11 +10,11 @@ const load = (name) => import(new URL(name, assets).href);
 const { decode, WireError } = await load("wire.js");
 const { FLAG, Model } = await load("model.js");
 const { CLOSED, OPENED, Tree } = await load("tree.js");
-const { LogText, markedRuns, matcher } = await load("logs.js");
+const { LogText, linkedRuns, markedRuns, matcher } = await load("logs.js");
 const { duration, ticks } = await load("format.js");
 const { webAddress } = await load("dom.js");
 const { findNames } = await load("search.js");
-const { flameBoxes } = await load("flame.js");
+const { MOST_LANES, flameBoxes } = await load("flame.js");
 const { curve } = await load("details.js");
 
 const it = (name, body) => test("client", name, body);
@@ -128,6 +128,43 @@ await it("running rows are open, an encapsulating one is not, and a lost one is 
   assert.equal(model.stateOf(busy, 50_000), "running");
   assert.equal(model.stateOf(busy, 100_000), "lost");
 });
+await it("a call that put off its work runs, ends and fails with what it asked for", () => {
+  const trace = new FakeTrace();
+  trace.isFinished = false;
+  const root = trace.add("dagger check", { end: null, received: 1000 });
+  const call = trace.add("Container.withExec", { parent: root, start: 100, end: 101, flags: FLAG.PENDING | FLAG.CALL });
+  trace.add("resolver", { parent: call, start: 100.2, end: 100.8, flags: FLAG.PASSTHROUGH });
+  const told = (now = 1000) => {
+    const model = modelOf(trace);
+    model.settle();
+    return [model.stateOf(call, now), model.endOf(call, now), model.isPending(call)];
+  };
+  assert.deepEqual(told(), ["succeeded", 101, true]);
+  const work = trace.add("exec.run", { parent: call, start: 200, end: null, received: 1000, flags: FLAG.PASSTHROUGH });
+  assert.deepEqual(told(), ["running", 1000, false]);
+  assert.deepEqual(told(200_000)[0], "lost");
+  trace.change(work, { end: 900, flags: FLAG.PASSTHROUGH | FLAG.ENDED });
+  assert.deepEqual(told(), ["succeeded", 900, false]);
+  trace.change(work, { flags: FLAG.PASSTHROUGH | FLAG.ENDED | FLAG.ERROR });
+  assert.deepEqual(told(), ["failed", 900, false]);
+  trace.change(work, { flags: FLAG.PASSTHROUGH | FLAG.ENDED | FLAG.ERROR | FLAG.BLOCKED });
+  assert.deepEqual(told()[0], "succeeded");
+  trace.change(call, { flags: FLAG.PENDING | FLAG.CALL | FLAG.ENDED | FLAG.ERROR_ORIGIN });
+  assert.deepEqual(told()[0], "failed");
+});
+await it("a lost run is as long as it was heard of, what only its telemetry outlived no longer than the run", () => {
+  const trace = new FakeTrace();
+  const root = trace.add("dagger call deploy", { end: null, received: 600_000 });
+  const step = trace.add("deploy", { parent: root, start: 10_000, end: null, received: 600_000 });
+  const ends = () => {
+    const model = modelOf(trace);
+    model.settle();
+    return [root, step].map((row) => model.endOf(row, 900_000));
+  };
+  assert.deepEqual(ends(), [600_000, 600_000]);
+  trace.change(root, { end: 20_000, flags: FLAG.ENDED });
+  assert.deepEqual(ends(), [20_000, 20_000]);
+});
 await it("cycles, spans that are their own parent, and absent parents lose nothing and end", () => {
   const trace = new FakeTrace();
   trace.add("a", { parent: 1 });
@@ -200,6 +237,27 @@ await it("links are links only where they lead to the web", () => {
     assert.ok(!linesOf(`\u001b]8;;${address}\u0007x`).some((line) => line.runs.some(({ href }) => href)), address);
   }
 });
+await it("addresses that a program prints are links, without what ends a sentence around them", () => {
+  const links = (text, runs = [{ text, className: "f1", href: null }]) => linkedRuns(runs).map((run) => (run.href ? `[${run.text}]` : run.text)).join("");
+  for (const [text, expected] of [
+    ["see https://example.com/x?y=1#z.", "see [https://example.com/x?y=1#z]."],
+    ["(https://example.com/a) and http://b.example/c_(d), too", "([https://example.com/a]) and [http://b.example/c_(d)], too"],
+    ['"https://example.com"', '"[https://example.com]"'],
+    ["javascript://x ftp://x xhttps://x", "javascript://x ftp://x xhttps://x"],
+    ["nothing", "nothing"],
+  ]) assert.equal(links(text), expected);
+  assert.equal(links("", [{ text: "https://shown.example", className: "", href: "https://meant.example" }]), "[https://shown.example]");
+  assert.equal(linkedRuns([{ text: "https://shown.example", className: "", href: "https://meant.example" }])[0].href, "https://meant.example");
+  const runs = linkedRuns([{ text: "a https://b.example c", className: "f1", href: null }]);
+  assert.deepEqual(runs.map(({ className }) => className), ["f1", "f1", "f1"]);
+  assert.equal(markedRuns(runs, [[4, 6]]).map(({ text }) => text).join(""), "a https://b.example c");
+});
+await it("lines for verbose views are known as such, and apart from what is written beside them", () => {
+  const log = new LogText();
+  log.add([{ span: "a", stream: 1, body: "half ", time: 1 }, { span: "a", stream: 1, body: "debug\n", verbose: true, time: 2 }, { span: "a", stream: 1, body: "line\n", time: 3 }]);
+  assert.deepEqual(log.lines.map(({ text, source }) => [text, source.isVerbose]), [["half line", false], ["debug", true]]);
+  assert.ok(log.hasVerbose);
+});
 await it("what is neither text nor style is dropped, also when it comes in pieces", () => {
   assert.deepEqual(texts("a\u001b]0;title\u0007b\u001b]52;c;c3RlYWw=\u0007c\u001bPq#0\u001b\\d\u0000\u0001e\u009b31mf"), ["abcde31mf"]);
   assert.deepEqual(texts("a\u001b[3", "1mred"), ["ared"]);
@@ -224,6 +282,24 @@ await it("a filter finds plain text and regular expressions, says what is wrong,
   assert.match(matcher("(", { isRegex: true }).error, /regular expression/);
   assert.equal(matcher("").find, null);
   assert.deepEqual(markedRuns([{ text: "abc", className: "f1" }, { text: "def", className: "" }], [[2, 4]]).map(({ text, isMarked = false }) => [text, isMarked]), [["ab", false], ["c", true], ["d", true], ["ef", false]]);
+});
+await it("in the strip nothing covers what runs beside it, and no failure is left out", () => {
+  const trace = new FakeTrace();
+  const root = trace.add("dagger check", { end: 1000 });
+  const first = trace.add("go:test", { parent: root, start: 100, end: 900, flags: FLAG.ERROR });
+  const inner = trace.add("withExec", { parent: first, start: 200, end: 800 });
+  const beside = trace.add("go:lint", { parent: root, start: 100, end: 400 });
+  const after = trace.add("go:vet", { parent: root, start: 400, end: 500 });
+  const model = modelOf(trace);
+  const frame = { from: 0, to: 1000, now: 1000, grain: 2 / 1000 };
+  const boxes = flameBoxes(model, new Tree(model), -1, frame);
+  assert.deepEqual(Object.fromEntries(boxes.map(({ row, level }) => [row, level])), { [root]: 0, [first]: 1, [inner]: 2, [beside]: 3, [after]: 3 });
+  for (let i = 0; i < 40; i++) trace.add(`many ${i}`, { parent: root, start: 100, end: 900 });
+  const late = trace.add("failed", { parent: root, start: 110, end: 900, flags: FLAG.ERROR });
+  const crowded = modelOf(trace);
+  const all = flameBoxes(crowded, new Tree(crowded), -1, frame);
+  assert.ok(all.every(({ level }) => level < MOST_LANES));
+  assert.ok(all.some(({ row, state }) => row === late && state === "failure"));
 });
 await it("names are found whatever their case, the strip is merged to its width, curves keep to their frame", () => {
   const model = modelOf(largeTrace(50_000));

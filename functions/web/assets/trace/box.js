@@ -104,6 +104,10 @@ export class SpanBox {
         const found = model.find(id);
         return found < 0 ? null : model.nameOf(found);
       },
+      elsewhere: (link) => {
+        if (!/^[0-9a-f]{32}$/.test(link.trace ?? "") || link.trace === page.trace) return null;
+        return `${page.api.base.slice(0, page.api.base.lastIndexOf("/"))}/${link.trace}?span=${encodeURIComponent(link.span)}`;
+      },
       excerpt: page.search.excerptOf(row),
       shareUrl: () => page.address(row),
     });

@@ -42,8 +42,9 @@ function fact(term, ...content) {
   return h("div", {}, h("dt", { text: term }), h("dd", {}, ...content));
 }
 
-/** The element with a span's details. `view` gives names and rows of other spans, `go(id)` leads to one. */
-export function details(span, { stateWord, took, selfTook, go, nameOf, excerpt, shareUrl }) {
+/** The element with a span's details. `nameOf(id)` names another span or is null, `go(id)` leads to it, `elsewhere(link)` is the address of
+ *  one in another trace, or null. */
+export function details(span, { stateWord, took, selfTook, go, nameOf, elsewhere, excerpt, shareUrl }) {
   const facts = h("dl", { class: "tr-facts" });
   facts.append(fact("State", stateWord));
   if (took) facts.append(fact("Took", took + (selfTook ? `, ${selfTook} of it not in a child` : "")));
@@ -59,13 +60,14 @@ export function details(span, { stateWord, took, selfTook, go, nameOf, excerpt, 
   });
   facts.append(fact("Span", h("code", { text: span.id }), " ", copied));
   const parts = [];
-  if (span.status?.message) parts.push(section("Error", h("pre", { class: "tr-message", tabindex: "0", text: plain(span.status.message) })));
+  const message = span.error ?? span.status?.message;
+  if (message) parts.push(section("Error", h("pre", { class: "tr-message", tabindex: "0", text: plain(message) })));
   if (excerpt) parts.push(section(`Found in ${excerpt.where === "log" ? "its log" : `an ${plain(excerpt.where)}`}`, h("pre", { class: "tr-message", tabindex: "0", text: plain(excerpt.excerpt) })));
   parts.push(section("Span", facts));
   if (span.call) parts.push(section("Call", callInFull(span.call)));
   if (span.attributes?.length > 0) parts.push(section("Attributes", attributeList(span.attributes)));
   if (span.events?.length > 0) parts.push(section("Events", events(span)));
-  if (span.links?.length > 0) parts.push(section("Links", links(span.links, { go, nameOf })));
+  if (span.links?.length > 0) parts.push(section("Links", links(span.links, { go, nameOf, elsewhere })));
   if (span.resource?.length > 0) parts.push(section("Process", attributeList(span.resource)));
   const dropped = Object.entries(span.dropped ?? {}).filter(([, number]) => number > 0);
   if (dropped.length > 0) parts.push(section("Left out", h("p", { text: dropped.map(([what, number]) => `${number.toLocaleString("en-US")} ${what}`).join(", ") })));
@@ -93,14 +95,17 @@ function events(span) {
   );
 }
 
-function links(found, { go, nameOf }) {
+function links(found, { go, nameOf, elsewhere }) {
   return h(
     "ul",
     { class: "tr-links" },
     ...found.map((link) => {
       const id = link.span ?? link.span_id ?? "";
-      const name = nameOf(id);
-      const label = name === null ? h("code", { text: plain(id) }) : h("button", { type: "button", class: "tr-more", on: { click: () => go(id) } }, h("bdi", { text: plain(name) }));
+      const href = elsewhere(link);
+      const name = href === null ? nameOf(id) : null;
+      const code = h("code", { text: plain(id) });
+      const button = () => h("button", { type: "button", class: "tr-more", on: { click: () => go(id) } }, h("bdi", { text: plain(name) }));
+      const label = href !== null ? h("a", { href }, code, " of another trace") : name !== null ? button() : code;
       const purpose = { error_origin: "error began in", wait: "waited for", cause: "caused by" }[link.purpose ?? "cause"] ?? plain(link.purpose);
       return h("li", {}, `${purpose} `, label, link.attributes?.length > 0 ? attributeList(link.attributes) : null);
     }),

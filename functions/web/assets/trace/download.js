@@ -29,12 +29,10 @@ async function collect(api, signal, onProgress) {
   let bytes = 0;
   let after = null;
   do {
-    const response = await ask(api, after, signal);
-    const part = await response.blob();
-    parts.push(part);
-    bytes += part.size;
+    const { blob, next } = await ask(api, after, signal);
+    parts.push(blob);
+    bytes += blob.size;
     onProgress(bytes);
-    const next = response.headers.get("x-next");
     if (next !== null && next === after) break;
     after = next;
   } while (after !== null && after !== "");
@@ -44,7 +42,7 @@ async function collect(api, signal, onProgress) {
 async function ask(api, after, signal) {
   for (let tries = 1; ; tries++) {
     try {
-      return await api.ask("download", { after }, { accept: "application/x-ndjson", signal });
+      return await api.part("download", { after }, { signal });
     } catch (error) {
       if (error.name === "AbortError" || tries === MOST_TRIES || (error.status >= 400 && error.status < 500 && error.status !== 429)) throw error;
       await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs ?? 500 * 2 ** tries));

@@ -1,6 +1,7 @@
 // Fills the model: first the whole trace page by page, then what changed, every second while it runs and somebody looks.
 
-import { decode } from "./wire.js";
+import { ApiError } from "./api.js";
+import { WireError, decode } from "./wire.js";
 
 const POLL_MS = 1000;
 // Telemetry that comes after the end: asked for a few times, ever less often.
@@ -16,22 +17,19 @@ export class Feed {
   #isBusy = false;
 
   /** `on.rows(isComplete)` after each answer that brought something, `on.tick()` after the others, `on.reset()` before all rows are forgotten,
-   *  `on.beat()` while all is well, `on.error(error, retryInMs)`. */
-  constructor(api, model, on) {
-    this.api = api;
-    this.model = model;
-    this.on = on;
+   *  `on.beat()` while all is well, `on.error(error, retryInMs)`. Nothing of that after `signal` ended it. */
+  constructor(api, model, on, signal) {
+    Object.assign(this, { api, model, on, signal });
     this.isComplete = false;
-    document.addEventListener("visibilitychange", () => {
-      if (document.hidden) clearTimeout(this.#timer);
-      else if (this.isComplete) this.now();
-    });
+    const looked = () => (document.hidden ? clearTimeout(this.#timer) : this.now());
+    document.addEventListener("visibilitychange", looked, { signal });
+    signal.addEventListener("abort", () => clearTimeout(this.#timer));
   }
 
   /** Asks at once. */
   async now() {
     clearTimeout(this.#timer);
-    if (this.#isBusy) return;
+    if (this.#isBusy || this.signal.aborted) return;
     this.#isBusy = true;
     try {
       if (this.#cursor === null || !this.isComplete) await this.#load();
@@ -46,12 +44,16 @@ export class Feed {
     }
   }
 
+  async #ask(parameters) {
+    return decode(await this.api.bytes("outline", parameters));
+  }
+
   async #load() {
     const { model } = this;
     for (;;) {
       const held = model.size;
       const parameters = { from: held, names: model.names.length, part: held > 0 ? this.#numbering : undefined };
-      const answer = decode(await this.api.bytes("outline", parameters));
+      const answer = await this.#ask(parameters);
       // Another numbering in the middle: what is held is worthless, begin again.
       if (answer.isReset && held > 0) {
         this.on.reset();
@@ -72,7 +74,7 @@ export class Feed {
   async #poll() {
     const { model } = this;
     const parameters = { after: this.#cursor, from: 0, names: model.names.length, part: this.#numbering };
-    const answer = decode(await this.api.bytes("outline", parameters));
+    const answer = await this.#ask(parameters);
     this.#numbering = answer.numbering;
     if (answer.isReset) {
       this.on.reset();
@@ -99,6 +101,9 @@ export class Feed {
   }
 
   #fail(error) {
+    if (this.signal.aborted) return;
+    // A mistake of ours is no trouble with the server: whoever looks for it finds it in the console.
+    if (!(error instanceof ApiError || error instanceof WireError)) reportError(error);
     this.#failures += 1;
     // What will not change by asking again is not asked again.
     const isFinal = error.status === 401 || error.status === 403 || error.status === 404;

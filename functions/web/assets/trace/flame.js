@@ -6,23 +6,38 @@ import { duration } from "./format.js";
 import { FLAG } from "./model.js";
 import { INSIDE } from "./tree.js";
 
+/** How deep the strip goes, and how high it gets where spans run beside each other. */
 export const LEVELS = 5;
+export const MOST_LANES = 10;
 const LEVEL_HEIGHT = 19;
 
-/** Boxes of the strip: `{row, level, left, right, count, state}`; what is narrower than `grain` of the width is merged with its neighbor. */
+/** Boxes of the strip: `{row, level, left, right, count, state}`. Spans that overlap go below each other; what is narrower than `grain`
+ *  of the width is merged with its neighbor. */
 export function flameBoxes(model, tree, root, { from, to, now, grain }) {
   const boxes = [];
   const span = Math.max(to - from, 1e-6);
-  const open = new Array(LEVELS).fill(null);
+  const open = new Array(MOST_LANES).fill(null);
+  const taken = Array.from({ length: MOST_LANES }, () => new Uint8Array(Math.ceil(1 / grain) + 1));
   const roots = root >= 0 ? [root] : tree.roots;
-  const visit = (row, level) => {
+  // The first level from this one on that is free for so long; of a full strip none, but a failure is never left out.
+  const place = (level, left, right, state) => {
+    const [first, last] = [Math.round(left / grain), Math.max(Math.round(right / grain), Math.round(left / grain) + 1)];
+    let free = level;
+    while (free < MOST_LANES && taken[free].subarray(first, last).includes(1)) free += 1;
+    if (free === MOST_LANES) return state === "failure" ? level : -1;
+    taken[free].fill(1, first, last);
+    return free;
+  };
+  const visit = (row, depth, lane) => {
     const left = (model.start[row] - from) / span;
     const right = (model.endOf(row, now) - from) / span;
     if (right < 0 || left > 1) return;
-    const isFailed = model.isFailed(row) || ((tree.inside[row] & INSIDE.FAILURE) !== 0 && level === LEVELS - 1);
+    const isFailed = model.isFailed(row) || ((tree.inside[row] & INSIDE.FAILURE) !== 0 && depth === LEVELS - 1);
     const state = isFailed ? "failure" : model.isOpenEnded(row) ? "running" : model.has(row, FLAG.CACHED) ? "cached" : "success";
-    const last = open[level];
     const isSmall = right - left < grain;
+    const level = isSmall ? lane : place(lane, Math.max(0, left), Math.min(1, right), state);
+    if (level < 0) return;
+    const last = open[level];
     if (isSmall && last !== null && last.isSmall && left - last.right < grain) {
       last.right = Math.max(last.right, right);
       last.count += 1 + tree.below(row);
@@ -35,18 +50,17 @@ export function flameBoxes(model, tree, root, { from, to, now, grain }) {
     const box = { row, level, left: Math.max(0, left), right: Math.min(1, right), count: 1, state, isSmall };
     open[level] = box;
     boxes.push(box);
-    if (level + 1 < LEVELS && !isSmall) for (const kid of tree.childrenOf(row)) visit(kid, level + 1);
+    if (depth + 1 < LEVELS && level + 1 < MOST_LANES && !isSmall) for (const kid of tree.childrenOf(row)) visit(kid, depth + 1, level + 1);
   };
-  for (const row of roots) visit(row, 0);
+  for (const row of roots) visit(row, 0, 0);
   return boxes;
 }
 
 export class Flame {
   #boxes = [];
-  #hover = null;
 
-  /** `onZoom(row)`: -1 for the whole trace. */
-  constructor({ onZoom }) {
+  /** `onZoom(row)`: -1 for the whole trace. It listens until `signal` ends it. */
+  constructor({ onZoom, signal }) {
     this.onZoom = onZoom;
     this.canvas = h("canvas", { class: "tr-flame", role: "img", tabindex: "-1" });
     this.tip = h("p", { class: "tr-tip", hidden: true, "aria-hidden": "true" });
@@ -60,8 +74,10 @@ export class Flame {
     this.canvas.addEventListener("pointermove", (event) => this.#point(event));
     this.canvas.addEventListener("pointerleave", () => { this.tip.hidden = true; });
     new ResizeObserver(() => this.draw()).observe(this.canvas);
-    for (const query of ["(prefers-color-scheme: dark)"]) matchMedia(query).addEventListener("change", () => this.draw());
-    new MutationObserver(() => this.draw()).observe(document.documentElement, { attributeFilter: ["data-scheme"] });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(), { signal });
+    const scheme = new MutationObserver(() => this.draw());
+    scheme.observe(document.documentElement, { attributeFilter: ["data-scheme"] });
+    signal.addEventListener("abort", () => scheme.disconnect());
   }
 
   /** Shows a part of the trace. */

@@ -14,16 +14,10 @@ const HELP = [
   [["g", "G"], "to the top, to the end"],
 ];
 
-export function bindKeys(page) {
+/** Binds the keys until `signal` ends them. */
+export function bindKeys(page, signal) {
   const help = document.getElementById("help");
-  const list = help?.querySelector("dl");
-  if (list) list.prepend(...HELP.map(([keys, words]) => h("div", {}, h("dt", {}, ...keys.flatMap((key, index) => [index > 0 ? " " : "", h("kbd", { text: key })])), h("dd", { text: words }))));
-  list?.querySelectorAll("div").forEach((entry, index) => {
-    // The page's own "/" and "j k" do other things here.
-    const words = entry.querySelector("dd")?.textContent ?? "";
-    if (index >= HELP.length && (words.includes("filter") || words.includes("previous") || words === "open")) entry.remove();
-  });
-
+  describe(help?.querySelector("dl"));
   document.addEventListener(
     "keydown",
     (event) => {
@@ -37,8 +31,19 @@ export function bindKeys(page) {
       event.preventDefault();
       event.stopPropagation();
     },
-    true,
+    { capture: true, signal },
   );
+}
+
+function describe(list) {
+  if (!list || list.dataset.trace === "1") return;
+  list.dataset.trace = "1";
+  list.prepend(...HELP.map(([keys, words]) => h("div", {}, h("dt", {}, ...keys.flatMap((key, index) => [index > 0 ? " " : "", h("kbd", { text: key })])), h("dd", { text: words }))));
+  list.querySelectorAll("div").forEach((entry, index) => {
+    // The page's own "/" and "j k" do other things here.
+    const words = entry.querySelector("dd")?.textContent ?? "";
+    if (index >= HELP.length && (words.includes("filter") || words.includes("previous") || words === "open")) entry.remove();
+  });
 }
 
 function actionOf(key, isInList, page) {

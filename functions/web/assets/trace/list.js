@@ -254,17 +254,4 @@ export class List {
     this.draw();
     return true;
   }
-
-  /** The rows that are in the document. */
-  redraw() {
-    this.draw();
-  }
-
-  isAtEnd() {
-    return this.element.scrollHeight - this.element.scrollTop - this.element.clientHeight < 4;
-  }
-
-  clear() {
-    for (const row of [...this.#boxes.keys()]) this.setBox(row, null);
-  }
 }

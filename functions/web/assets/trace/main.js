@@ -1,5 +1,5 @@
-// Brings the tree of a trace to life where the page has a place for it. The page of a check gets one when the first records came,
-// and a page that is refreshed may get another: the tree moves there.
+// Brings the tree of a trace to life where the page has a place for it. The page of a check gets one when the first records came;
+// a page that is refreshed may get another one, to which the tree moves, or that of another attempt's trace.
 
 import { Api } from "./api.js";
 import { TracePage } from "./page.js";
@@ -8,10 +8,17 @@ let page = null;
 
 function mount() {
   const place = document.getElementById("trace");
-  if (!place?.dataset.base || place === page?.mount) return;
-  if (page === null) page = new TracePage(place, new Api(place.dataset.base, place.dataset.share));
-  else if (page.mount.dataset.base === place.dataset.base) page.moveIn(place);
+  const base = place?.dataset.base;
+  if (page !== null && page.api.base !== base) {
+    page.stop();
+    page = null;
+  }
+  if (!base) return;
+  if (page === null) page = new TracePage(place, new Api(base, place.dataset.share));
+  else if (place !== page.mount) page.moveIn(place);
+  else page.hear(place.dataset.running);
 }
 
 mount();
-new MutationObserver(mount).observe(document.getElementById("main") ?? document.body, { childList: true, subtree: true });
+// What the server says of the trace is in attributes of its place.
+new MutationObserver(mount).observe(document.getElementById("main") ?? document.body, { childList: true, subtree: true, attributeFilter: ["data-base", "data-running"] });

@@ -19,6 +19,12 @@ const MOST_KEPT = 500;
 const MOST_ORIGINS = 100;
 const narrow = matchMedia("(max-width: 720px)");
 
+// The span, and perhaps the line of its log, that an address names.
+function wantedBy(href) {
+  const { searchParams, hash } = new URL(href);
+  return { id: (searchParams.get("span") ?? "").toLowerCase(), line: Number(/^#L(\d+)$/.exec(hash)?.[1] ?? 0) || null };
+}
+
 export class TracePage {
   constructor(mount, api) {
     Object.assign(this, { mount, api, trace: mount.dataset.trace ?? mount.dataset.base.split("/").at(-1) });
@@ -36,12 +42,13 @@ export class TracePage {
     this.isFollowing = false;
     this.kept = null;
     this.opened = new Set();
+    this.running = mount.dataset.running;
     this.spans = new Spans(api, this.model, { onRead: () => this.list.draw() });
     this.search = new Search(api, this.model, { onHits: () => this.list.draw(), onMove: (row) => this.goTo(row), orderOf: (row) => (this.tree.at[row] >= 0 ? this.tree.at[row] : Number.MAX_SAFE_INTEGER) });
-    this.flame = new Flame({ onZoom: (row) => this.zoom(row) });
+    this.flame = new Flame({ onZoom: (row) => this.zoom(row), signal: this.#life.signal });
     this.#build();
-    const address = new URL(location.href);
-    this.asked = { id: (address.searchParams.get("span") ?? mount.dataset.span ?? "").toLowerCase(), line: Number(/^#L(\d+)$/.exec(address.hash)?.[1] ?? 0) || null };
+    this.asked = wantedBy(location.href);
+    if (this.asked.id === "") this.asked.id = mount.dataset.span ?? "";
     this.feed = new Feed(api, this.model, {
       rows: (isComplete) => this.#came(isComplete),
       beat: () => this.#isWell(),
@@ -51,11 +58,20 @@ export class TracePage {
         this.isTroubled = true;
         this.#explain(error, retryIn);
       },
-    });
-    bindKeys(this);
+    }, this.#life.signal);
+    bindKeys(this, this.#life.signal);
+    // Somebody follows a link to another line of this trace.
+    addEventListener("hashchange", () => {
+      // Unless the line is one of the page itself.
+      if (document.getElementById(location.hash.slice(1)) !== null) return;
+      this.asked = wantedBy(location.href);
+      if (this.isLoaded) this.#openFirst();
+    }, { signal: this.#life.signal });
     this.feed.now();
   }
 
+  // Whatever listens to more than the page's own elements ends with this.
+  #life = new AbortController();
   #cost = 0;
   #timer = null;
   #isFresh = true;
@@ -107,17 +123,39 @@ export class TracePage {
     this.list.element.addEventListener("focus", () => {
       if (this.active < 0 && this.list.rows.length > 0) this.select(this.list.rows[0], { isQuiet: true });
     });
-    narrow.addEventListener("change", () => this.#show());
+    narrow.addEventListener("change", () => this.#show(), { signal: this.#life.signal });
     this.empty = h("p", { class: "absence tr-empty", text: "Waiting for the first span…" });
     this.element = h("div", { class: "tr" }, this.flame.element, bar, h("div", { class: "tr-status" }, this.progress, this.meter), this.problem, this.empty, this.list.element);
     this.list.element.hidden = true;
-    document.addEventListener("click", (event) => this.#followLink(event));
+    document.addEventListener("click", (event) => this.#followLink(event), { signal: this.#life.signal });
   }
 
   /** Goes on in another place of the document. */
   moveIn(mount) {
     this.mount = mount;
     if (!this.#isFresh) mount.replaceChildren(this.element);
+  }
+
+  /** What the server says of the trace meanwhile: one that was taken for over may go on. */
+  hear(running) {
+    if (this.running === running) return;
+    this.running = running;
+    this.feed.now();
+  }
+
+  /** Ends it for good: its place in the document is for another trace now, and so is the address. */
+  stop() {
+    this.#life.abort();
+    this.api.stop();
+    clearTimeout(this.#timer);
+    clearTimeout(this.#remembering);
+    for (const box of this.boxes.values()) box.dispose();
+    this.element.remove();
+    const address = new URL(location.href);
+    if (!address.searchParams.has("span")) return;
+    address.searchParams.delete("span");
+    address.hash = "";
+    history.replaceState(history.state, "", address);
   }
 
   /* ---- what comes from the server ---- */
@@ -175,6 +213,7 @@ export class TracePage {
     this.choices.fill(0);
     this.wanted.clear();
     this.spans.clear();
+    this.search.forget();
     this.opened.clear();
     [this.active, this.zoomed, this.critical, this.origins, this.askedOrigins] = [-1, -1, null, null, 0];
     this.tree = new Tree(new Model());
@@ -252,7 +291,7 @@ export class TracePage {
     const isPart = model.count < model.total;
     this.meter.hidden = !isPart;
     if (isPart) this.meter.value = model.count / model.total;
-    const shown = this.tree.hidden > 0 && !this.showsAll ? `, ${count(this.tree.hidden)} internal ones left out` : "";
+    const shown = this.tree.hidden > 0 && !this.showsAll ? `, ${counted(this.tree.hidden, "internal one")} left out` : "";
     setText(this.progress, isPart ? `${count(model.count)} of ${counted(model.total, "span")}` : `${counted(model.total, "span")}${shown}${model.isFinished ? "" : ", running"}`);
     this.followButton.hidden = model.isFinished;
     this.empty.hidden = model.count > 0;
@@ -270,6 +309,7 @@ export class TracePage {
       this.choices = wider;
     }
     const before = this.tree;
+    this.model.settle();
     this.tree = new Tree(this.model, { showsAll: this.showsAll, wanted: this.wanted });
     if (this.model.count > 0) this.list.element.hidden = false;
     this.#keepOpen(before);

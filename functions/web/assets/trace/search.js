@@ -71,6 +71,11 @@ export class Search {
     if (this.text.length >= 2) this.#timer = setTimeout(() => this.#ask(), WAIT_MS);
   }
 
+  /** Rows are counted anew: what the server found under their old numbers is worthless, and asked for again. */
+  forget() {
+    if (this.text !== "") this.#typed();
+  }
+
   /** Looks through the names again after rows came. */
   refresh() {
     if (this.text === "") return;

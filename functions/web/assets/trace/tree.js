@@ -3,7 +3,8 @@
 // Internal rows are left out with what is in them, pass-through rows are replaced by their children, revealed rows move up to the
 // next boundary; an error, a check, a test or a row that somebody asked for is never left out.
 
-import { FLAG, NONE } from "./model.js";
+import { FLAG } from "./model.js";
+import { NONE } from "./wire.js";
 
 const TOP = -1;
 const HIDDEN = -2;

@@ -42,6 +42,13 @@ pub(crate) async fn sweep_all(deps: &Deps, now: Timestamp) -> Result<(), Error> 
     Ok(())
 }
 
+/// The heads of a repository as GitHub lists them.
+struct Listed {
+    heads: BTreeMap<Ref, CommitSha>,
+    /// Whether these are all of them: only then is one that is not listed gone.
+    is_complete: bool,
+}
+
 /// Looks at every head of a repository that is not where the table has it.
 ///
 /// A repository of which nothing is known yet is left alone: checks run on new events, not on a whole history at once.
@@ -68,38 +75,33 @@ pub(crate) async fn sweep_repository(
 }
 
 /// The refs whose stored head is not their current one: moved, new, or gone. Tags do not move.
-fn moved(stored: &BTreeMap<Ref, Option<CommitSha>>, current: &BTreeMap<Ref, CommitSha>) -> Vec<Ref> {
-    let changed =
-        current.iter().filter(|(reference, sha)| stored.get(reference) != Some(&Some((*sha).clone()))).map(|(reference, _)| reference);
+fn moved(stored: &BTreeMap<Ref, Option<CommitSha>>, current: &Listed) -> Vec<Ref> {
+    let is_known = |reference: &Ref, sha: &CommitSha| stored.get(reference).is_some_and(|known| known.as_ref() == Some(sha));
+    let changed = current.heads.iter().filter(|(reference, sha)| !is_known(reference, sha)).map(|(reference, _)| reference);
     let is_gone = |reference: &&Ref| match reference {
         Ref::Tag(_) => false,
-        Ref::Branch(_) | Ref::Pull(_) => !current.contains_key(*reference),
+        Ref::Branch(_) | Ref::Pull(_) => current.is_complete && !current.heads.contains_key(*reference),
     };
     let gone = stored.iter().filter(|(_, sha)| sha.is_some()).map(|(reference, _)| reference).filter(is_gone);
     changed.chain(gone).cloned().collect()
 }
 
-async fn current_heads(
-    deps: &Deps,
-    installation: InstallationId,
-    repository: RepositoryId,
-    now: Timestamp,
-) -> Result<BTreeMap<Ref, CommitSha>, Error> {
+async fn current_heads(deps: &Deps, installation: InstallationId, repository: RepositoryId, now: Timestamp) -> Result<Listed, Error> {
     let client = deps.app(now).await?.installation(installation);
     let mut heads = BTreeMap::new();
-    let mut page = Some(1);
-    while let Some(number) = page.filter(|_| heads.len() < MAX_HEADS) {
+    let mut branches = Some(1);
+    while let Some(number) = branches.filter(|_| heads.len() < MAX_HEADS) {
         let listed = client.branches(repository, number).await?;
         heads.extend(listed.items.into_iter().map(|branch| (Ref::Branch(branch.name), branch.sha)));
-        page = listed.next;
+        branches = listed.next;
     }
-    let mut page = Some(1);
-    while let Some(number) = page.filter(|_| heads.len() < 2 * MAX_HEADS) {
+    let mut pulls = Some(1);
+    while let Some(number) = pulls.filter(|_| heads.len() < 2 * MAX_HEADS) {
         let listed = client.open_pulls(repository, number).await?;
         heads.extend(listed.items.into_iter().map(|pull| (Ref::Pull(pull.number), pull.head_sha)));
-        page = listed.next;
+        pulls = listed.next;
     }
-    Ok(heads)
+    Ok(Listed { heads, is_complete: branches.is_none() && pulls.is_none() })
 }
 
 /// Looks at the temporary branches of the merge queue that point at a commit: GitHub has taken them down.
@@ -147,13 +149,17 @@ mod tests {
             (reference("refs/heads/long-gone"), None),
             (reference("refs/tags/v1"), Some(sha("a"))),
         ]);
-        let current = BTreeMap::from([
-            (reference("refs/heads/main"), sha("a")),
-            (reference("refs/heads/moved"), sha("b")),
-            (reference("refs/pull/7/head"), sha("c")),
-        ]);
-        let mut found: Vec<String> = moved(&stored, &current).iter().map(Ref::to_string).collect();
-        found.sort();
-        assert_eq!(found, ["refs/heads/deleted", "refs/heads/moved", "refs/pull/7/head"]);
+        let found = |is_complete| {
+            let heads = BTreeMap::from([
+                (reference("refs/heads/main"), sha("a")),
+                (reference("refs/heads/moved"), sha("b")),
+                (reference("refs/pull/7/head"), sha("c")),
+            ]);
+            let mut found: Vec<String> = moved(&stored, &Listed { heads, is_complete }).iter().map(Ref::to_string).collect();
+            found.sort();
+            found
+        };
+        assert_eq!(found(true), ["refs/heads/deleted", "refs/heads/moved", "refs/pull/7/head"]);
+        assert_eq!(found(false), ["refs/heads/moved", "refs/pull/7/head"], "what was not listed need not be gone");
     }
 }

@@ -27,6 +27,9 @@ pub(crate) struct Opening {
 pub(crate) async fn open(look: &Look<'_>, head: &Head, generation: u32) -> Result<Opening, Error> {
     let repository = look.view.id;
     let (label, tree) = futures::try_join!(look.client.commit(repository, &head.sha), look.client.tree(repository, &head.sha))?;
+    if tree.is_truncated {
+        tracing::warn!(vcs.repository.id = %repository, "GitHub lists only {} files of {}: modules among the others are not found", tree.paths.len(), head.sha);
+    }
     let discovery = discover(tree.paths.iter().map(String::as_str), &look.settings.ignored_directories);
     let (modules, state) = match discovery {
         Discovery::Modules(modules) if modules.is_empty() => (vec![], RunState::NoModule),

@@ -1,6 +1,7 @@
 //! Whose an installation is.
 
 use jiff::Timestamp;
+use quillon_core::audit::{AuditAction, AuditEntry};
 use quillon_core::id::{InstallationId, OrgId};
 use quillon_core::org::{Installation, Org, OrgName, SourceMode};
 use quillon_core::plan::entitlements;
@@ -79,13 +80,20 @@ pub(crate) async fn take_in(deps: &Deps, id: InstallationId, now: Timestamp) -> 
     match &stored {
         Some(installation) if is_claimed_here(deps, installation) => {
             if let Some(org) = org_for(deps, installation, now).await? {
+                let entry = entry(org, AuditAction::SourceClaimed, &installation.login, now);
                 // Lost to somebody who claims it at this moment: what is stored now says whose it is.
-                store.claim_installation(id, org, now).await.map(|_raced| ())?;
+                store.recording(&[entry])?.claim_installation(id, org, now).await.map(|_raced| ())?;
             }
             Ok(store.installation(id).await?)
         }
         Some(_) | None => Ok(stored),
     }
+}
+
+/// What the audit log of an org says of what an installation does by itself.
+fn entry(org: OrgId, action: AuditAction, subject: &str, now: Timestamp) -> AuditEntry {
+    let (who, subject) = ("the installation of the GitHub App".to_owned(), subject.to_owned());
+    AuditEntry { org, at: now, who, action, subject, detail: String::new(), from: None }
 }
 
 /// The org of an account's name, made where it is new.
@@ -98,7 +106,8 @@ async fn org_for(deps: &Deps, installation: &Installation, now: Timestamp) -> Re
     let Some(name) = name else { return Ok(None) };
     let created_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
     let org = Org::new(OrgId::derived(created_ms, &["org", &name.folded()]), name, now);
-    if store.create_org(&org).await? == Written::Done {
+    let entry = entry(org.id, AuditAction::OrgMade, org.name.as_str(), now);
+    if store.recording(&[entry])?.create_org(&org).await? == Written::Done {
         return Ok(Some(org.id));
     }
     let Some(known) = store.org_by_name(&org.name).await? else { return Ok(None) };

@@ -136,14 +136,14 @@ pub(crate) async fn refresh_installation(deps: &Deps, id: InstallationId, note: 
     let before = store.installation(id).await?;
     let Some(installation) = claim::take_in(deps, id, now).await? else {
         if let Some(known) = before {
-            stop_installation(deps, &known.org, id, now).await?;
+            stop_installation(deps, known.org, id, now).await?;
             // It stays where it was claimed, so that people see what became of it. Installed again it has another number.
             store.save_installation(&Installation { is_suspended: true, is_removed: true, ..known }).await?;
         }
         return Ok(());
     };
     if installation.is_suspended {
-        return stop_installation(deps, &installation.org, id, now).await;
+        return stop_installation(deps, installation.org, id, now).await;
     }
     let Some(claimed) = claim::usable(deps, &installation, now).await? else { return Ok(()) };
     let reachable = note_reachable(deps, &claimed, note, now).await?;
@@ -200,9 +200,9 @@ async fn drop_unreachable(deps: &Deps, claimed: &Claimed, reachable: &BTreeSet<R
 }
 
 /// Stops what runs or waits for an installation of an org.
-pub(crate) async fn stop_installation(deps: &Deps, org: &Option<OrgId>, id: InstallationId, now: Timestamp) -> Result<(), Error> {
+pub(crate) async fn stop_installation(deps: &Deps, org: Option<OrgId>, id: InstallationId, now: Timestamp) -> Result<(), Error> {
     let Some(org) = org else { return Ok(()) };
-    for known in repositories_of(deps, *org, id).await? {
+    for known in repositories_of(deps, org, id).await? {
         stop_heads(deps, known.id, &CancelReason::InstallationGone, now).await?;
     }
     Ok(())

@@ -65,7 +65,7 @@ async fn stop_installations(deps: &Deps, org: OrgId, now: Timestamp) -> Result<(
     loop {
         let listed = deps.workflow.store.installations_of(org, &page).await?;
         for installation in listed.items {
-            lifecycle::stop_installation(deps, &installation.org, installation.id, now).await?;
+            lifecycle::stop_installation(deps, Some(org), installation.id, now).await?;
         }
         match listed.next {
             Some(next) => page.after = Some(next),

@@ -119,6 +119,7 @@ async fn portal(deps: &Deps, asking: &Asking, now: Timestamp) -> Result<Response
     let secret = deps.stripe_secret(now).await?;
     let back = deps.address(&format!("/{}/billing/back", org.name));
     let url = deps.stripe.portal(&secret.key, customer, &back).await?;
+    deps.tenancy.open_portal(org, &deed(asking, now)).await?;
     Ok(page::leads_to(&url, "Payments", "Stripe shows invoices, changes payment details and ends the plan."))
 }
 

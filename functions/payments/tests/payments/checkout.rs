@@ -33,6 +33,7 @@ async fn from_the_checkout_to_a_trial_to_the_end() {
     let mut told: Vec<(&str, &str)> = plan.iter().map(|entry| (entry.who.as_str(), entry.detail.as_str())).collect();
     told.sort_unstable();
     assert_eq!(told, [("Stripe", "cancelled"), ("Stripe", "trialing")]);
+    assert_eq!(entries.iter().filter(|entry| entry.action == AuditAction::PortalOpened).count(), 1);
 }
 
 #[tokio::test]

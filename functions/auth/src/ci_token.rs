@@ -74,11 +74,11 @@ async fn job_token(deps: &Deps, request: &Request<Bytes>, now: Timestamp) -> Res
         return Err(Denied::Malformed(format!("the token is longer than {MAX_TOKEN} bytes")));
     }
     let job = deps.jobs.verify(provider, token, &deps.public, now).await?;
-    let (id, org, repository) = deps.tenancy.ci_org(&job).await?;
+    let (org, repository) = deps.tenancy.ci_org(&job).await?;
     let key = deps.secrets.instance_key(&deps.session_secret_arn, now).await?;
-    let token = telemetry::mint_ci(&key, id, repository, now);
-    tracing::info!(org.id = %id, ci.provider = %provider, "a CI job has shown who it is");
-    Ok(Answer { token: token.expose().clone(), org_id: id.to_string(), org_name: org.name.to_string(), error: None })
+    let token = telemetry::mint_ci(&key, org.id, repository, now);
+    tracing::info!(org.id = %org.id, ci.provider = %provider, "a CI job has shown who it is");
+    Ok(Answer { token: token.expose().clone(), org_id: org.id.to_string(), org_name: org.name.to_string(), error: None })
 }
 
 fn refuse(denied: &Denied) -> Response<Bytes> {

@@ -147,14 +147,7 @@ async fn poll(deps: &Deps, code: &str, now: Timestamp) -> Result<Value, No> {
 async fn refresh(deps: &Deps, token: &str, now: Timestamp) -> Result<Value, No> {
     match deps.tenancy.refresh(token, now).await {
         Ok(tokens) => Ok(bearer(&tokens)),
-        Err(RefreshError::Invalid) => Err(No::new("invalid_grant", "the refresh token is unknown or the login is over: log in again")),
-        Err(RefreshError::Reused) => {
-            tracing::warn!("a refresh token was used twice, its login is ended");
-            Err(No::new(
-                "invalid_grant",
-                "the refresh token was used before, so somebody may have a copy: the login is ended, log in again",
-            ))
-        }
+        Err(refused @ (RefreshError::Invalid | RefreshError::Reused)) => Err(No::new("invalid_grant", refused.to_string())),
         Err(RefreshError::Failed(error)) => Err(No::unavailable(&error)),
     }
 }

@@ -17,14 +17,14 @@ impl Tenancy {
     ///
     /// # Errors
     /// When no org takes its telemetry, or the table cannot be read.
-    pub async fn ci_org(&self, job: &CiJob) -> Result<(OrgId, Org, Option<RepositoryId>)> {
+    pub async fn ci_org(&self, job: &CiJob) -> Result<(Org, Option<RepositoryId>)> {
         match job {
             CiJob::GitHub { repository, owner } => self.org_of_repository(*repository, *owner).await,
             CiJob::Project { provider, project, org } => self.org_that_trusts(*provider, project, org).await,
         }
     }
 
-    async fn org_of_repository(&self, repository: RepositoryId, owner: AccountId) -> Result<(OrgId, Org, Option<RepositoryId>)> {
+    async fn org_of_repository(&self, repository: RepositoryId, owner: AccountId) -> Result<(Org, Option<RepositoryId>)> {
         let unknown = || Error::refused("no org has connected this repository: connect it in Settings, Git Sources");
         let known = self.store.repository(repository).await?.filter(|known| known.is_enabled).ok_or_else(unknown)?;
         let installation = self.store.installation(known.installation).await?;
@@ -35,10 +35,10 @@ impl Tenancy {
         if !org.is_open() {
             return Err(Error::refused(quillon_core::org::BeingDeleted));
         }
-        Ok((org.id, org, Some(repository)))
+        Ok((org, Some(repository)))
     }
 
-    async fn org_that_trusts(&self, provider: CiProvider, project: &str, org: &str) -> Result<(OrgId, Org, Option<RepositoryId>)> {
+    async fn org_that_trusts(&self, provider: CiProvider, project: &str, org: &str) -> Result<(Org, Option<RepositoryId>)> {
         // The same for an org that there is not: who may be here is not a job's to find out.
         let unknown = || Error::refused(format!("no such org trusts this project of {}: add it in Settings, Tokens", provider.label()));
         let name: OrgName = org.parse().map_err(|_| unknown())?;
@@ -47,7 +47,7 @@ impl Tenancy {
         if !org.is_open() {
             return Err(Error::refused(quillon_core::org::BeingDeleted));
         }
-        Ok((org.id, org, None))
+        Ok((org, None))
     }
 
     /// The projects that an org trusts.

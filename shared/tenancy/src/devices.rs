@@ -46,7 +46,7 @@ pub enum RefreshError {
     #[error("the refresh token is unknown or over: sign in again with `quillon login`")]
     Invalid,
     /// It was used before, so that its login has ended.
-    #[error("the refresh token was used before, so the login has ended: sign in again with `quillon login`")]
+    #[error("the refresh token was used before, so somebody may have a copy and the login has ended: sign in again with `quillon login`")]
     Reused,
     /// Worth another try.
     #[error(transparent)]
@@ -156,20 +156,20 @@ impl Tenancy {
         for _ in 0..MAX_DECISIONS {
             let Some(grant) = self.store.device(&hash).await? else { return Ok(DevicePoll::Unknown) };
             let (polled, poll) = grant.poll(now);
-            let user = match poll {
-                Poll::Expired => return Ok(DevicePoll::Expired),
-                Poll::Denied => return Ok(DevicePoll::Denied),
-                Poll::Redeemed => return Ok(DevicePoll::Unknown),
-                Poll::Pending | Poll::SlowDown => None,
-                Poll::Granted(user) => Some(user),
+            let is_over = match poll {
+                Poll::Expired | Poll::Denied | Poll::Redeemed => true,
+                Poll::Pending | Poll::SlowDown | Poll::Granted(_) => false,
             };
-            if self.store.save_device(&hash, &grant, &polled).await? == Written::Lost {
+            if !is_over && self.store.save_device(&hash, &grant, &polled).await? == Written::Lost {
                 continue;
             }
-            return match (user, poll) {
-                (Some(user), _) => self.grant_device(&polled, user, now).await,
-                (None, Poll::SlowDown) => Ok(DevicePoll::SlowDown),
-                (None, _) => Ok(DevicePoll::Pending),
+            return match poll {
+                Poll::Granted(user) => self.grant_device(&polled, user, now).await,
+                Poll::Pending => Ok(DevicePoll::Pending),
+                Poll::SlowDown => Ok(DevicePoll::SlowDown),
+                Poll::Expired => Ok(DevicePoll::Expired),
+                Poll::Denied => Ok(DevicePoll::Denied),
+                Poll::Redeemed => Ok(DevicePoll::Unknown),
             };
         }
         // Others poll with the same code, faster than anybody should.

@@ -93,7 +93,7 @@ async fn a_job_of_github_sends_for_the_org_that_has_its_repository() {
     let org = world.org(&ann, "acme").await;
     world.install(Some(org.id)).await;
     let job = |repository, owner| CiJob::GitHub { repository: RepositoryId(repository), owner: AccountId(owner) };
-    let of = async |job| world.tenancy.ci_org(&job).await.map(|(id, known, repository)| (id, known.name, repository));
+    let of = async |job| world.tenancy.ci_org(&job).await.map(|(org, repository)| (org.id, org.name, repository));
     assert_eq!(of(job(701, 70)).await.expect("an org"), (org.id, org.name.clone(), Some(RepositoryId(701))));
     assert!(is_refused(&of(job(701, 71)).await), "transferred to another account");
     assert!(is_refused(&of(job(999, 70)).await), "unknown");
@@ -115,7 +115,7 @@ async fn a_project_sends_for_an_org_that_trusts_it() {
     let ann = world.person("ann").await;
     let org = world.org(&ann, "acme").await;
     let job = |org: &str| CiJob::Project { provider: CiProvider::GitLab, project: "42".to_owned(), org: org.to_owned() };
-    let of = async |org: &str| world.tenancy.ci_org(&job(org)).await.map(|(id, _, _)| id);
+    let of = async |org: &str| world.tenancy.ci_org(&job(org)).await.map(|(org, _)| org.id);
     let texts = [of("acme").await, of("nobody").await, of("../x").await].map(|answer| answer.expect_err("refused").to_string());
     assert!(texts.iter().all(|text| *text == texts[0]), "an org that does not trust and one that is not look alike: {texts:?}");
     let trust = async |project: &str, name: &str| world.tenancy.add_trust(org.id, CiProvider::GitLab, project, name, &deed(at(1))).await;

@@ -58,17 +58,11 @@ impl Deps {
     /// Everything that is wrong with the settings.
     pub fn new(settings: &Settings, sdk: &SdkConfig, clock: Clock) -> Result<Self, SettingsError> {
         let mut read = settings.reader();
-        let tables = Tables {
-            orgs: read.required("TABLE_ORGS"),
-            // Who somebody is has nothing to do with modules and checks.
-            modules: String::new(),
-            checks: String::new(),
-        };
+        let tables = Tables { orgs: read.required("TABLE_ORGS"), ..Tables::default() };
         let session_secret_arn = read.required("SESSION_SECRET_ARN");
         let sign_in_secret_arn = read.required("SIGN_IN_SECRET_ARN");
         let http = Http::new(read.optional("QUILLON_TRUST_FILE").map(PathBuf::from));
-        let public = read.required("QUILLON_PUBLIC_URL");
-        let public = web_url(&mut read, "QUILLON_PUBLIC_URL", &public);
+        let public = read.required_url("QUILLON_PUBLIC_URL");
         let web = read.optional("QUILLON_GITHUB_URL").unwrap_or_else(|| "https://github.com".to_owned());
         let providers = providers(&mut read, &web, &http);
         let trusted = CiIssuers {
@@ -78,11 +72,10 @@ impl Deps {
             buildkite: read.optional("QUILLON_BUILDKITE_ISSUER"),
         };
         for issuer in [&trusted.github, &trusted.gitlab, &trusted.circleci, &trusted.buildkite].into_iter().flatten() {
-            web_url(&mut read, "an issuer of CI jobs", issuer);
+            read.url("an issuer of CI jobs", issuer);
         }
         let sign_ups = read.parsed("QUILLON_SIGN_UPS", SignUps::Anyone);
-        read.finish()?;
-        let Some(public) = public else { return Err(SettingsError(vec!["`QUILLON_PUBLIC_URL` is wrong".to_owned()])) };
+        let public = read.finish_with(public)?;
         let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), tables);
         Ok(Self {
             tenancy: Tenancy::new(store.clone()).with_sign_ups(sign_ups),
@@ -105,7 +98,7 @@ impl Deps {
 
     /// An address of this installation.
     pub(crate) fn address(&self, path: &str) -> String {
-        format!("{}{path}", self.public.as_str().trim_end_matches('/'))
+        quillon_runtime::address(&self.public, path)
     }
 }
 
@@ -119,20 +112,20 @@ fn is_of_this_github(issuer: &str, web: &str) -> bool {
 fn providers(read: &mut Reader<'_>, web: &str, http: &Http) -> Vec<Provider> {
     let mut found = Vec::new();
     let api = read.optional("QUILLON_GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".to_owned());
-    let (web, api) = (web_url(read, "QUILLON_GITHUB_URL", web), web_url(read, "QUILLON_GITHUB_API_URL", &api));
+    let (web, api) = (read.url("QUILLON_GITHUB_URL", web), read.url("QUILLON_GITHUB_API_URL", &api));
     if let (Some(client_id), Some(web_url), Some(api_url)) = (read.optional("QUILLON_GITHUB_CLIENT_ID"), web, api) {
         found.push(Provider::Github(GithubOAuth { web_url, api_url, client_id, http: http.clone() }));
     }
     let google = read.optional("QUILLON_GOOGLE_ISSUER").unwrap_or_else(|| GOOGLE.to_owned());
     if let Some(client_id) = read.optional("QUILLON_GOOGLE_CLIENT_ID") {
-        web_url(read, "QUILLON_GOOGLE_ISSUER", &google);
+        read.url("QUILLON_GOOGLE_ISSUER", &google);
         let client = OpenId { provider: ProviderId::google(), issuer: google, client_id };
         found.push(Provider::OpenId { client, label: "Google".to_owned() });
     }
     let (issuer, label) = (read.optional("QUILLON_OIDC_ISSUER"), read.optional("QUILLON_OIDC_NAME"));
     match (read.optional("QUILLON_OIDC_CLIENT_ID"), issuer, "oidc".parse()) {
         (Some(client_id), Some(issuer), Ok(provider)) => {
-            web_url(read, "QUILLON_OIDC_ISSUER", &issuer);
+            read.url("QUILLON_OIDC_ISSUER", &issuer);
             let label = label.unwrap_or_else(|| quillon_core::text::shorten(&issuer, 60));
             found.push(Provider::OpenId { client: OpenId { provider, issuer, client_id }, label });
         }
@@ -140,19 +133,6 @@ fn providers(read: &mut Reader<'_>, web: &str, http: &Http) -> Vec<Provider> {
         (Some(_), Some(_), Err(_)) | (None, _, _) => {}
     }
     found
-}
-
-/// An address that a browser may be sent to, or that may be asked: nothing but HTTP, and with a host.
-fn web_url(read: &mut Reader<'_>, name: &str, text: &str) -> Option<Url> {
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
-        Ok(_) | Err(_) => {
-            if !text.is_empty() {
-                read.complain(format!("`{name}` is not an `http` or `https` URL"));
-            }
-            None
-        }
-    }
 }
 
 #[cfg(test)]

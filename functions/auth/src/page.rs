@@ -78,9 +78,8 @@ pub(crate) fn not_signed_in(public: &Url, error: &TenancyError) -> Notice {
 /// What is stored refuses, or cannot be reached.
 pub(crate) fn failed(public: &Url, error: &TenancyError) -> Notice {
     match error {
-        TenancyError::Refused(why) | TenancyError::Invalid(why) => {
-            Notice::new(StatusCode::CONFLICT, "This cannot be done", sentence(why)).link("Your account", format!("{}account", base(public)))
-        }
+        TenancyError::Refused(why) | TenancyError::Invalid(why) => Notice::new(StatusCode::CONFLICT, "This cannot be done", sentence(why))
+            .link("Your account", quillon_runtime::address(public, "/account")),
         TenancyError::NotFound(what) => {
             Notice::new(StatusCode::NOT_FOUND, "There is nothing here", format!("There is no {what}.")).link("Sign in", sign_in(public))
         }
@@ -97,12 +96,7 @@ pub(crate) fn broken(public: &Url, error: &dyn std::error::Error) -> Notice {
 
 /// Where to sign in anew.
 fn sign_in(public: &Url) -> String {
-    format!("{}sign-in", base(public))
-}
-
-/// The address of this installation, with a slash at its end.
-fn base(public: &Url) -> String {
-    format!("{}/", public.as_str().trim_end_matches('/'))
+    quillon_runtime::address(public, "/sign-in")
 }
 
 #[cfg(test)]

@@ -33,12 +33,7 @@ impl Deps {
     /// Everything that is wrong with the settings.
     pub fn new(settings: &Settings, sdk: &SdkConfig, clock: Clock) -> Result<Self, SettingsError> {
         let mut read = settings.reader();
-        let tables = Tables {
-            orgs: read.required("TABLE_ORGS"),
-            // No attempt starts differently because of what a module is.
-            modules: String::new(),
-            checks: read.required("TABLE_CHECKS"),
-        };
+        let (orgs, checks) = (read.required("TABLE_ORGS"), read.required("TABLE_CHECKS"));
         let urls = QueueUrls {
             dispatch: Some(read.required("QUEUE_DISPATCH_URL")),
             status: Some(read.required("QUEUE_STATUS_URL")),
@@ -47,7 +42,7 @@ impl Deps {
         };
         let billing = read.parsed("QUILLON_BILLING", Billing::Off);
         read.finish()?;
-        let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), tables);
+        let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), Tables { orgs, checks, ..Tables::default() });
         let queues = Queues::new(aws_sdk_sqs::Client::new(sdk), urls);
         Ok(Self { workflow: Workflow { store, queues }, clock, billing })
     }

@@ -59,25 +59,17 @@ impl Deps {
     /// Everything that is wrong with the settings.
     pub fn new(settings: &Settings, sdk: &SdkConfig, clock: Clock) -> Result<Self, SettingsError> {
         let mut read = settings.reader();
-        let tables = Tables {
-            orgs: read.required("TABLE_ORGS"),
-            // Plans have nothing to do with modules and checks.
-            modules: String::new(),
-            checks: String::new(),
-        };
+        let tables = Tables { orgs: read.required("TABLE_ORGS"), ..Tables::default() };
         let session_secret_arn = read.required("SESSION_SECRET_ARN");
         let stripe_secret_arn = read.required("STRIPE_SECRET_ARN");
         let billing = read.parsed("QUILLON_BILLING", Billing::Off);
         let price_team = read.optional("QUILLON_STRIPE_PRICE_TEAM").unwrap_or_default();
-        let public = Url::parse(&read.required("QUILLON_PUBLIC_URL")).ok();
-        let api = Url::parse(&read.required("QUILLON_STRIPE_API_URL")).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let public = read.required_url("QUILLON_PUBLIC_URL");
+        let api = read.required_url("QUILLON_STRIPE_API_URL");
         if billing == Billing::On && price_team.is_empty() {
             read.complain("`QUILLON_STRIPE_PRICE_TEAM` is not set: it is the id of the price of the Team plan at Stripe");
         }
-        read.finish()?;
-        let (Some(public), Some(api)) = (public, api) else {
-            return Err(SettingsError(vec!["`QUILLON_PUBLIC_URL` or `QUILLON_STRIPE_API_URL` is not an address".to_owned()]));
-        };
+        let (public, api) = read.finish_with(public.zip(api))?;
         let store = Store::new(aws_sdk_dynamodb::Client::new(sdk), tables);
         Ok(Self {
             tenancy: Tenancy::new(store.clone()),
@@ -100,7 +92,7 @@ impl Deps {
 
     /// An address of this installation.
     fn address(&self, path: &str) -> String {
-        format!("{}{path}", self.public.as_str().trim_end_matches('/'))
+        quillon_runtime::address(&self.public, path)
     }
 
     /// Reads from Stripe how the subscription of a customer stands, and takes it in; none where Stripe knows of none.

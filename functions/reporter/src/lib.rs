@@ -49,12 +49,7 @@ impl Deps {
     /// Everything that is wrong with the settings.
     pub fn new(settings: &Settings, sdk: &SdkConfig, clock: Clock) -> Result<Self, SettingsError> {
         let mut read = settings.reader();
-        let tables = Tables {
-            orgs: read.required("TABLE_ORGS"),
-            // No status depends on what a module is.
-            modules: String::new(),
-            checks: read.required("TABLE_CHECKS"),
-        };
+        let (orgs, checks) = (read.required("TABLE_ORGS"), read.required("TABLE_CHECKS"));
         let status = Some(read.required("QUEUE_STATUS_URL"));
         let api_url = read.required("QUILLON_GITHUB_API_URL");
         let web_url = read.required("QUILLON_GITHUB_URL");
@@ -63,7 +58,7 @@ impl Deps {
         let public_url = read.required("QUILLON_PUBLIC_URL").trim_end_matches('/').to_owned();
         read.finish()?;
         Ok(Self {
-            store: Store::new(aws_sdk_dynamodb::Client::new(sdk), tables),
+            store: Store::new(aws_sdk_dynamodb::Client::new(sdk), Tables { orgs, checks, ..Tables::default() }),
             queues: Queues::new(aws_sdk_sqs::Client::new(sdk), QueueUrls { status, ..QueueUrls::default() }),
             secrets: Secrets::new(aws_sdk_secretsmanager::Client::new(sdk)),
             app: AppSlot::new(api_url, web_url, app_id),

@@ -1,5 +1,6 @@
 //! What every function does alike: settings, the clock, tracing, the entry points for HTTP and SQS, forms and short pages.
 
+mod address;
 mod body;
 mod clock;
 mod cookie;
@@ -12,6 +13,7 @@ mod notice;
 mod settings;
 mod sqs;
 
+pub use address::address;
 pub use body::Body;
 pub use clock::Clock;
 pub use cookie::Cookie;

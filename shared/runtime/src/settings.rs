@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use url::Url;
+
 /// Name → value; empty values count as absent.
 #[derive(Clone, Default)]
 pub struct Settings(BTreeMap<String, String>);
@@ -83,6 +85,21 @@ impl Reader<'_> {
         self.parsed(name, fallback)
     }
 
+    /// An address that must be there, see [`Self::url`]; none is a problem that [`Self::finish_with`] reports.
+    pub fn required_url(&mut self, name: &str) -> Option<Url> {
+        let text = self.required(name);
+        self.url(name, &text)
+    }
+
+    /// An address that a browser may be sent to, or that may be asked: nothing but HTTP, and with a host. No text is none, and no problem.
+    pub fn url(&mut self, name: &str, text: &str) -> Option<Url> {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if url.is_none() && !text.is_empty() {
+            self.problems.push(format!("`{name}` is not an `http` or `https` URL"));
+        }
+        url
+    }
+
     /// Adds a problem that only the caller can see.
     pub fn complain(&mut self, problem: impl Into<String>) {
         self.problems.push(problem.into());
@@ -94,6 +111,17 @@ impl Reader<'_> {
     /// All problems in one.
     pub fn finish(self) -> Result<(), SettingsError> {
         if self.problems.is_empty() { Ok(()) } else { Err(SettingsError(self.problems)) }
+    }
+
+    /// Ends reading with what has no fallback, and is none only where that was a problem.
+    ///
+    /// # Errors
+    /// All problems in one.
+    pub fn finish_with<T>(self, read: Option<T>) -> Result<T, SettingsError> {
+        match read {
+            Some(read) if self.problems.is_empty() => Ok(read),
+            Some(_) | None => Err(SettingsError(self.problems)),
+        }
     }
 }
 
@@ -119,6 +147,26 @@ mod tests {
         assert_eq!(read.parsed("NUMBER", 7_u32), 7);
         let error = read.finish().expect_err("three problems").to_string();
         assert!(error.contains("`EMPTY` is not set; `MISSING` is not set; `NUMBER` is wrong: invalid digit"), "{error}");
+    }
+
+    #[test]
+    fn an_address_is_http_and_has_a_host() {
+        for (text, expected) in [
+            ("https://ci.example.com", Ok("https://ci.example.com/".to_owned())),
+            ("http://127.0.0.1:8800/x", Ok("http://127.0.0.1:8800/x".to_owned())),
+            ("", Err("`URL` is not set")),
+            ("ci.example.com", Err("`URL` is not an")),
+            ("javascript:alert(1)", Err("`URL` is not an")),
+            ("file:///etc/passwd", Err("`URL` is not an")),
+        ] {
+            let settings = settings(&[("URL", text)]);
+            let mut read = settings.reader();
+            let url = read.required_url("URL");
+            match (read.finish_with(url), expected) {
+                (found, Ok(expected)) => assert_eq!(found.map(|url| url.to_string()), Ok(expected)),
+                (found, Err(problem)) => assert!(found.expect_err(text).to_string().contains(problem), "{text}"),
+            }
+        }
     }
 
     #[test]

@@ -64,8 +64,9 @@ pub use traces::{ChunkKind, ChunkPage, Head as TraceHead, PartKind, Reserve, Res
 /// What a call of the store gives.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The names of the tables, but for the one of traces: see [`TraceStore`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The names of the tables, but for the one of traces: see [`TraceStore`]. A function names those that it may use; what it asks of
+/// one without a name is refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tables {
     /// Organizations and what belongs to them.
     pub orgs: String,

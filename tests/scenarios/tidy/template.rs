@@ -138,7 +138,7 @@ impl Function {
 
 /// The names that follow `required("`, `optional("` and the like; fields of forms are read by such words too, but in small letters.
 fn settings_of(file: &SourceFile) -> Vec<String> {
-    const CALLS: [&str; 4] = ["required(\"", "optional(\"", "parsed(\"", "required_parsed(\""];
+    const CALLS: [&str; 5] = ["required(\"", "required_url(\"", "optional(\"", "parsed(\"", "required_parsed(\""];
     let mut names = Vec::new();
     for call in CALLS {
         names.extend(file.text.split(call).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));

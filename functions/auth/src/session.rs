@@ -11,12 +11,8 @@ use crate::Deps;
 
 /// The session of a browser, if it has one that is alive.
 pub(crate) async fn of_browser(deps: &Deps, headers: &HeaderMap, now: Timestamp) -> Result<Option<Session>, Error> {
-    for secret in Cookie::Session.values(&deps.public, headers) {
-        if let Some(session) = deps.tenancy.session(secret, now).await? {
-            return Ok(Some(session));
-        }
-    }
-    Ok(None)
+    let found = deps.tenancy.session_among(Cookie::Session.values(&deps.public, headers), now).await?;
+    Ok(found.map(|(session, _)| session))
 }
 
 /// Ends whatever sessions a browser has: what it becomes next has nothing to do with what it was, whoever gave it that.

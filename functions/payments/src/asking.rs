@@ -63,10 +63,7 @@ pub(crate) async fn asking(
 
 /// The holder of a session that is not over, and the hash that its forms are signed with.
 async fn signed_in(deps: &Deps, request: &Request<Bytes>, now: Timestamp) -> Result<Option<(Viewer, String)>, Problem> {
-    for value in Cookie::Session.values(&deps.public, request.headers()) {
-        let Some(session) = deps.tenancy.session(value, now).await? else { continue };
-        let Some(viewer) = deps.tenancy.viewer(&session).await? else { continue };
-        return Ok(Some((viewer, secret::hash(value))));
-    }
-    Ok(None)
+    let found = deps.tenancy.session_among(Cookie::Session.values(&deps.public, request.headers()), now).await?;
+    let Some((session, value)) = found else { return Ok(None) };
+    Ok(deps.tenancy.viewer(&session).await?.map(|viewer| (viewer, secret::hash(value))))
 }

@@ -72,6 +72,24 @@ impl Tenancy {
         }
     }
 
+    /// The session of the first of several secrets that has one, and that secret: a browser may bring cookies along that somebody
+    /// has planted.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn session_among<'a>(
+        &self,
+        texts: impl Iterator<Item = &'a str> + Send,
+        now: Timestamp,
+    ) -> Result<Option<(Session, &'a str)>> {
+        for text in texts {
+            if let Some(session) = self.session(text, now).await? {
+                return Ok(Some((session, text)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Ends the session of a secret, if there is one.
     ///
     /// # Errors

@@ -72,33 +72,29 @@ async fn go_on(
     }
     let code = query.value("code").filter(|code| code.len() <= MAX_CODE);
     let code = code.ok_or_else(|| Box::new(page::damaged(public, "it has no `code`")))?;
-    // Before the code is redeemed: a code is good once, and whoever signed out meanwhile can come back with it.
-    let user = match flow.purpose {
-        Purpose::SignIn => None,
-        Purpose::Link { session } | Purpose::Sources { session } => Some(same_person(deps, session, request, now).await?),
-    };
-    let (profile, token) = redeem(deps, provider, flow, code, now).await?;
     let failed = |error: quillon_tenancy::Error| Box::new(page::failed(public, &error));
-    match (&flow.purpose, user) {
-        (Purpose::SignIn, _) => {
+    match flow.purpose {
+        Purpose::SignIn => {
+            let (profile, token) = redeem(deps, provider, flow, code, now).await?;
             let user = deps.tenancy.sign_in(&profile, flow.next.invitation(), now).await;
             let user = user.map_err(|error| Box::new(page::not_signed_in(public, &error)))?;
             // Who comes first is offered what is theirs already. What GitHub does not say now keeps nobody out.
             let _told = note_sources(deps, provider, user.id, token.as_ref(), now).await;
             begin_session(deps, user.id, request, now).await.map(|cookie| vec![cookie]).map_err(failed)
         }
-        (Purpose::Link { .. }, Some(user)) => {
+        Purpose::Link { session } => {
+            // Before the code is redeemed: a code is good once, and whoever signed out meanwhile can come back with it.
+            let user = same_person(deps, session, request, now).await?;
+            let (profile, token) = redeem(deps, provider, flow, code, now).await?;
             deps.tenancy.link(user, &profile, now).await.map_err(failed)?;
-            tracing::info!(user.id = %user, provider = %flow.provider, "linked an identity");
-            note_sources(deps, provider, user, token.as_ref(), now).await?;
-            Ok(vec![])
+            note_sources(deps, provider, user, token.as_ref(), now).await.map(|()| vec![])
         }
-        (Purpose::Sources { .. }, Some(user)) => {
+        Purpose::Sources { session } => {
+            let user = same_person(deps, session, request, now).await?;
+            let (profile, token) = redeem(deps, provider, flow, code, now).await?;
             expect_linked(deps, user, &profile, flow).await?;
-            note_sources(deps, provider, user, token.as_ref(), now).await?;
-            Ok(vec![])
+            note_sources(deps, provider, user, token.as_ref(), now).await.map(|()| vec![])
         }
-        (Purpose::Link { .. } | Purpose::Sources { .. }, None) => Err(Box::new(page::not_begun(public))),
     }
 }
 

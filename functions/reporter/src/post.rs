@@ -7,7 +7,6 @@ use quillon_core::report::{LedgerEntry, Plan, Post};
 use quillon_core::run::Run;
 use quillon_github::view::{NewStatus, Posted};
 use quillon_github::{App, Error as GithubError, InstallationClient, Retry};
-
 use quillon_store::Written;
 
 use crate::{Deps, Error};
@@ -30,7 +29,7 @@ pub(crate) enum Progress {
 
 /// Posts a plan, as far as the installation's budget goes.
 pub(crate) async fn post(deps: &Deps, app: &App, run: &Run, plan: &Plan, now: Timestamp) -> Result<Progress, Error> {
-    let mut budget = deps.store.rate_budget(run.installation, now).await?.filter(|budget| budget.blocked_until > now);
+    let mut budget = deps.store.rate_budget(run.installation, now).await?;
     let client = app.installation(run.installation);
     let mut postponed = None;
     for post in &plan.posts {

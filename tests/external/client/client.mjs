@@ -152,6 +152,15 @@ await it("a call that put off its work runs, ends and fails with what it asked f
   trace.change(call, { flags: FLAG.PENDING | FLAG.CALL | FLAG.ENDED | FLAG.ERROR_ORIGIN });
   assert.deepEqual(told()[0], "failed");
 });
+await it("what is measured where a command runs belongs to the call", () => {
+  const trace = new FakeTrace();
+  const call = trace.add("Container.withExec", { end: 10, flags: FLAG.PENDING });
+  const work = trace.add("exec.run", { parent: call, start: 20, end: 90, flags: FLAG.PASSTHROUGH | FLAG.METRICS });
+  const own = trace.add("upload", { parent: call, start: 0, end: 5, flags: FLAG.METRICS });
+  const model = modelOf(trace);
+  model.settle();
+  assert.deepEqual([call, work, own].map((row) => model.measuredIn(row)), [[work], [work], [own]]);
+});
 await it("a lost run is as long as it was heard of, what only its telemetry outlived no longer than the run", () => {
   const trace = new FakeTrace();
   const root = trace.add("dagger call deploy", { end: null, received: 600_000 });

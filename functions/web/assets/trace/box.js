@@ -7,6 +7,8 @@ import { LogBox } from "./logbox.js";
 import { FLAG } from "./model.js";
 import { STATES } from "./row.js";
 
+// Rows of one call whose metrics are shown.
+const MOST_MEASURED = 20;
 const TABS = { logs: "Log", details: "Details", metrics: "Metrics" };
 
 export class SpanBox {
@@ -20,7 +22,7 @@ export class SpanBox {
     const bar = h("div", { class: "tr-tabs" });
     for (const [name, label] of Object.entries(TABS)) {
       if (name === "logs" && !page.hasLogs(row)) continue;
-      if (name === "metrics" && !model.has(row, FLAG.METRICS)) continue;
+      if (name === "metrics" && model.measuredIn(row).length === 0) continue;
       const button = h("button", { type: "button", class: "tr-tab", "aria-pressed": "false", text: label, on: { click: () => this.open(name) } });
       this.buttons.set(name, button);
       bar.append(button);
@@ -40,7 +42,13 @@ export class SpanBox {
     this.log = null;
     if (name === "logs") this.#openLog();
     else if (name === "details") this.#read("the span", async () => this.#details());
-    else this.#read("the metrics", async () => sparklines((await this.page.api.json("metrics", { span: this.page.model.idOf(this.row) })).series));
+    else this.#read("the metrics", async () => sparklines(await this.#series()));
+  }
+
+  async #series() {
+    const { api, model } = this.page;
+    const answers = await Promise.all(model.measuredIn(this.row).slice(0, MOST_MEASURED).map((row) => api.json("metrics", { span: model.idOf(row) })));
+    return answers.flatMap(({ series }) => series);
   }
 
   #openLog() {

@@ -32,6 +32,7 @@ export class Model {
     // Offset of the last thing that happened, for the time axis.
     this.lastEnd = 0;
     this.deferred = new Map();
+    this.measured = new Map();
     this.hasOpenRoot = false;
   }
 
@@ -95,14 +96,19 @@ export class Model {
     this.origin = origin;
   }
 
-  /** Finds out what only all rows say together: whether a root is open, and how calls went whose work was put off. The spans of those
-   *  end at once, and what they asked for runs below them later. */
+  /** Finds out what only all rows say together: whether a root is open, what was measured in rows that are left out, and how calls went
+   *  whose work was put off. The spans of those end at once, and what they asked for runs below them later. */
   settle() {
     this.deferred.clear();
+    this.measured.clear();
     this.hasOpenRoot = false;
     for (let row = 0; row < this.size; row++) {
       const parent = this.parent[row];
       if (parent === NONE && this.known[row] === 1 && (this.flags[row] & FLAG.ENDED) === 0) this.hasOpenRoot = true;
+      if (parent < this.size && (this.flags[row] & FLAG.METRICS) !== 0 && (this.flags[row] & FLAG.PASSTHROUGH) !== 0) {
+        if (!this.measured.has(parent)) this.measured.set(parent, []);
+        this.measured.get(parent).push(row);
+      }
       if (parent >= this.size || (this.flags[parent] & FLAG.PENDING) === 0 || !(this.start[row] >= this.end[parent])) continue;
       const work = this.deferred.get(parent) ?? { end: 0, received: 0, isOpen: false, hasFailed: false };
       work.end = Math.max(work.end, this.end[row] || this.start[row]);
@@ -145,6 +151,12 @@ export class Model {
 
   isOpenEnded(row) {
     return (this.flags[row] & FLAG.ENDED) === 0 || this.deferred.get(row)?.isOpen === true;
+  }
+
+  /** The rows whose metrics are its own: those of a command are measured where it runs, in a row that is passed through. */
+  measuredIn(row) {
+    const below = this.measured.get(row) ?? [];
+    return this.has(row, FLAG.METRICS) ? [row, ...below] : below;
   }
 
   /** Whether its result has still to be worked out. */

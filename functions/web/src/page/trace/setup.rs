@@ -7,6 +7,9 @@ use crate::page::advice::{Step, step};
 /// What every sender sets so that a batch of spans fits one request: the CLI does not compress unless told to.
 const COMPRESSION: &str = "OTEL_EXPORTER_OTLP_COMPRESSION";
 
+/// Fetches what installs the CLI (<https://docs.dagger.io/getting-started/installation>); what follows says where to.
+const INSTALLER: &str = "curl -fsSL https://dl.dagger.io/dagger/install.sh |";
+
 /// The page with the snippets.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(path = "trace/setup.html")]
@@ -51,9 +54,9 @@ impl SetupPage {
         let url = public_url.trim_end_matches('/');
         let name = org.unwrap_or("ORG");
         let mut steps = vec![
-            step(
-                "Any `dagger` command that finds these three variables sends its trace here while it runs. Nothing else is needed, and a run never waits for it.",
-            ),
+            step(&format!(
+                "Any `dagger` command that finds `DAGGER_CLOUD_URL`, `DAGGER_CLOUD_TOKEN` and `{COMPRESSION}` sends its trace here while it runs. Nothing else is needed, and a run never waits for it."
+            )),
             step(&format!("`{COMPRESSION}=gzip` matters: without it a large batch may not fit into one request.")),
         ];
         if is_loopback(url) {
@@ -119,9 +122,12 @@ pub(crate) fn snippets(url: &str, org: &str) -> Vec<Snippet> {
             &[
                 "In the repository: Settings, Secrets and variables, Actions, New repository secret, named `DAGGER_CLOUD_TOKEN`.",
                 "Workflows of pull requests from forks do not get it, and send no trace.",
+                "Without a secret, where the repository is one of the organization's: say `DAGGER_CLOUD_TOKEN: oidc`, and give the job the permissions `contents: read` and `id-token: write`.",
             ],
             format!(
-                "jobs:\n  \
+                "name: dagger\n\
+                 on: [push, pull_request]\n\
+                 jobs:\n  \
                    dagger:\n    \
                      runs-on: ubuntu-latest\n    \
                      env:\n      \
@@ -130,6 +136,7 @@ pub(crate) fn snippets(url: &str, org: &str) -> Vec<Snippet> {
                        {COMPRESSION}: gzip\n    \
                      steps:\n      \
                        - uses: actions/checkout@v4\n      \
+                       - run: {INSTALLER} BIN_DIR=/usr/local/bin sudo -E sh\n      \
                        - run: dagger check\n"
             ),
         ),
@@ -140,13 +147,24 @@ pub(crate) fn snippets(url: &str, org: &str) -> Vec<Snippet> {
             &[
                 "In the project: Settings, CI/CD, Variables, Add variable, key `DAGGER_CLOUD_TOKEN`, with \"Mask variable\" on. The job finds it in its environment.",
                 "With \"Protect variable\" on, only protected branches send traces.",
+                "The engine runs in containers: this is for a runner that allows privileged ones.",
             ],
             format!(
                 "dagger:\n  \
+                   image: docker:latest\n  \
+                   services:\n    \
+                     - docker:dind\n  \
                    variables:\n    \
+                     DOCKER_HOST: tcp://docker:2376\n    \
+                     DOCKER_TLS_VERIFY: \"1\"\n    \
+                     DOCKER_TLS_CERTDIR: /certs\n    \
+                     DOCKER_CERT_PATH: /certs/client\n    \
                      DAGGER_CLOUD_URL: {url}\n    \
                      {COMPRESSION}: gzip\n    \
                      # DAGGER_CLOUD_TOKEN: from Settings > CI/CD > Variables\n  \
+                   before_script:\n    \
+                     - apk add curl git\n    \
+                     - {INSTALLER} BIN_DIR=/usr/local/bin sh\n  \
                    script:\n    \
                      - dagger check\n"
             ),
@@ -160,7 +178,8 @@ pub(crate) fn snippets(url: &str, org: &str) -> Vec<Snippet> {
                 "The pipeline's number is no variable of its own accord, so it is passed on here.",
             ],
             format!(
-                "jobs:\n  \
+                "version: 2.1\n\
+                 jobs:\n  \
                    dagger:\n    \
                      machine:\n      \
                        image: ubuntu-2404:current\n    \
@@ -171,14 +190,21 @@ pub(crate) fn snippets(url: &str, org: &str) -> Vec<Snippet> {
                        CIRCLE_PIPELINE_NUMBER: << pipeline.number >>\n    \
                      steps:\n      \
                        - checkout\n      \
-                       - run: dagger check\n"
+                       - run: {INSTALLER} BIN_DIR=/usr/local/bin sudo -E sh\n      \
+                       - run: dagger check\n\
+                 workflows:\n  \
+                   dagger:\n    \
+                     jobs: [dagger]\n"
             ),
         ),
         snippet(
             "jenkins",
             "Jenkins",
             "Jenkinsfile",
-            &["Manage Jenkins, Credentials, Add Credentials, kind \"Secret text\", with the id `DAGGER_CLOUD_TOKEN`."],
+            &[
+                "Manage Jenkins, Credentials, Add Credentials, kind \"Secret text\", with the id `DAGGER_CLOUD_TOKEN`.",
+                "The agent needs a container runtime.",
+            ],
             format!(
                 "pipeline {{\n  \
                    agent any\n  \
@@ -189,7 +215,10 @@ pub(crate) fn snippets(url: &str, org: &str) -> Vec<Snippet> {
                    }}\n  \
                    stages {{\n    \
                      stage('dagger') {{\n      \
-                       steps {{ sh 'dagger check' }}\n    \
+                       steps {{\n        \
+                         sh '{INSTALLER} BIN_DIR=$HOME/.local/bin sh'\n        \
+                         sh '$HOME/.local/bin/dagger check'\n      \
+                       }}\n    \
                      }}\n  \
                    }}\n\
                  }}\n"
@@ -202,13 +231,15 @@ pub(crate) fn snippets(url: &str, org: &str) -> Vec<Snippet> {
             &[
                 "Store the token: `kubectl create secret generic dagger-cloud --from-literal=token=TOKEN`.",
                 "Dagger does not recognise Argo by itself: the last two variables say what it is and which workflow.",
+                "A template of the workflow; the engine and the sources come into it as Dagger's own documentation of Argo Workflows says.",
             ],
             format!(
                 "    - name: dagger\n      \
                        container:\n        \
                          image: alpine\n        \
                          command: [sh, -c]\n        \
-                         args: [\"dagger check\"]\n        \
+                         args:\n          \
+                           - apk add curl git && {INSTALLER} BIN_DIR=/usr/local/bin sh && dagger check\n        \
                          env:\n          \
                            - name: DAGGER_CLOUD_URL\n            \
                              value: {url}\n          \
@@ -240,10 +271,29 @@ mod tests {
             for needed in ["https://ci.example.com", "DAGGER_CLOUD_URL", "DAGGER_CLOUD_TOKEN", "OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"] {
                 assert!(snippet.code.contains(needed), "{} lacks {needed}", snippet.name);
             }
+            assert_eq!(
+                snippet.code.contains("install.sh | BIN_DIR="),
+                snippet.id != "laptop",
+                "{}: whether it installs the CLI",
+                snippet.name
+            );
             assert!(!snippet.code.contains("dag_") && !snippet.code.contains("{{{"), "{}", snippet.code);
         }
         let argo = page.snippets.iter().find(|snippet| snippet.id == "argo").expect("a snippet");
         assert!(argo.code.contains("argo.workflow.name={{workflow.name}}"));
+    }
+
+    #[test]
+    fn snippets_of_ci_are_whole_files() {
+        let page = SetupPage::new("https://ci.example.com/", Some("acme"), None, false);
+        let code = |id| page.snippets.iter().find(|snippet| snippet.id == id).map(|snippet| snippet.code.as_str()).expect("a snippet");
+        assert!(code("github").starts_with("name: dagger\non: [push, pull_request]\njobs:\n  dagger:\n    runs-on:"));
+        assert!(
+            code("circleci").starts_with("version: 2.1\njobs:\n")
+                && code("circleci").ends_with("workflows:\n  dagger:\n    jobs: [dagger]\n")
+        );
+        assert!(code("gitlab").starts_with("dagger:\n  image: docker:latest\n"));
+        assert!(code("jenkins").starts_with("pipeline {\n") && code("jenkins").ends_with("}\n"));
     }
 
     #[test]

@@ -2,22 +2,50 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, any_value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList, any_value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord as ProtoLog;
-use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
 use opentelemetry_proto::tonic::trace::v1::{self as proto, span as proto_span};
-use prost::Message as _;
+use prost::Message;
 use quillon_core::trace::SpanId;
 use quillon_core::trace::span::{
     Attributes, Dropped, Link, LogRecord, Resource, Scope, Span, SpanEvent, SpanKind, Status, StatusCode, Value,
 };
 
-use crate::record::{PARENT_IS_REMOTE, end_of};
+use crate::record::end_of;
 use crate::sieve::{DAG_CALL, IS_BASE64};
 use crate::wire::Malformed;
 
 const RECORD: Malformed = Malformed("a record cannot be read");
 const ORIGIN: Malformed = Malformed("a resource or a scope cannot be read");
+
+/// The number under which a stored resource or scope has the URL of its schema. OTLP has it beside them, and numbers far below this.
+pub(crate) const SCHEMA_URL: u32 = 100;
+
+/// A resource as it is stored: OTLP's own, and its schema.
+#[derive(Clone, PartialEq, Message)]
+struct StoredResource {
+    #[prost(message, repeated, tag = "1")]
+    attributes: Vec<KeyValue>,
+    #[prost(uint32, tag = "2")]
+    dropped_attributes: u32,
+    #[prost(string, tag = "100")]
+    schema_url: String,
+}
+
+/// A scope as it is stored: OTLP's own, and its schema.
+#[derive(Clone, PartialEq, Message)]
+struct StoredScope {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    version: String,
+    #[prost(message, repeated, tag = "3")]
+    attributes: Vec<KeyValue>,
+    #[prost(uint32, tag = "4")]
+    dropped_attributes: u32,
+    #[prost(string, tag = "100")]
+    schema_url: String,
+}
 
 fn value(value: AnyValue) -> Value {
     match value.value {
@@ -47,14 +75,34 @@ pub(crate) fn attributes(entries: Vec<KeyValue>) -> Attributes {
 
 /// A resource from its bytes.
 pub(crate) fn resource(bytes: &[u8]) -> Result<Resource, Malformed> {
-    let resource = ProtoResource::decode(bytes).map_err(|_| ORIGIN)?;
-    Ok(Resource { attributes: attributes(resource.attributes) })
+    let StoredResource { attributes, dropped_attributes, schema_url } = StoredResource::decode(bytes).map_err(|_| ORIGIN)?;
+    Ok(Resource { attributes: self::attributes(attributes), dropped_attributes, schema_url })
 }
 
 /// A scope from its bytes.
 pub(crate) fn scope(bytes: &[u8]) -> Result<Scope, Malformed> {
-    let scope = InstrumentationScope::decode(bytes).map_err(|_| ORIGIN)?;
-    Ok(Scope { name: scope.name, version: scope.version, attributes: attributes(scope.attributes) })
+    let StoredScope { name, version, attributes, dropped_attributes, schema_url } = StoredScope::decode(bytes).map_err(|_| ORIGIN)?;
+    Ok(Scope { name, version, attributes: self::attributes(attributes), dropped_attributes, schema_url })
+}
+
+fn event(event: proto_span::Event) -> SpanEvent {
+    SpanEvent {
+        time_ns: event.time_unix_nano,
+        name: event.name,
+        attributes: attributes(event.attributes),
+        dropped_attributes: event.dropped_attributes_count,
+    }
+}
+
+fn link(link: proto_span::Link) -> Link {
+    Link {
+        trace_id: link.trace_id,
+        span_id: link.span_id,
+        trace_state: link.trace_state,
+        attributes: attributes(link.attributes),
+        dropped_attributes: link.dropped_attributes_count,
+        flags: link.flags,
+    }
 }
 
 /// A span from its bytes, without where it comes from.
@@ -64,7 +112,7 @@ pub(crate) fn span_of(bytes: &[u8], received_ms: i64) -> Result<Span, Malformed>
     Ok(Span {
         id: SpanId::of_bytes(&span.span_id).ok_or(RECORD)?,
         parent: SpanId::of_bytes(&span.parent_span_id),
-        has_remote_parent: span.flags & PARENT_IS_REMOTE == PARENT_IS_REMOTE,
+        flags: span.flags,
         trace_state: span.trace_state,
         name: span.name,
         kind: match proto_span::SpanKind::try_from(span.kind) {
@@ -78,21 +126,8 @@ pub(crate) fn span_of(bytes: &[u8], received_ms: i64) -> Result<Span, Malformed>
         start_ns: span.start_time_unix_nano,
         end_ns: end_of(span.start_time_unix_nano, span.end_time_unix_nano),
         attributes: attributes(span.attributes),
-        events: span
-            .events
-            .into_iter()
-            .map(|event| SpanEvent { time_ns: event.time_unix_nano, name: event.name, attributes: attributes(event.attributes) })
-            .collect(),
-        links: span
-            .links
-            .into_iter()
-            .map(|link| Link {
-                trace_id: link.trace_id,
-                span_id: link.span_id,
-                trace_state: link.trace_state,
-                attributes: attributes(link.attributes),
-            })
-            .collect(),
+        events: span.events.into_iter().map(event).collect(),
+        links: span.links.into_iter().map(link).collect(),
         status: Status {
             code: match proto::status::StatusCode::try_from(status.code) {
                 Ok(proto::status::StatusCode::Ok) => StatusCode::Ok,
@@ -118,9 +153,11 @@ pub(crate) fn log_of(bytes: &[u8]) -> Result<LogRecord, Malformed> {
         observed_ns,
         severity: record.severity_number,
         severity_text: record.severity_text,
+        event_name: record.event_name,
         body: record.body.map_or(Value::Empty, value),
         attributes: attributes(record.attributes),
         dropped_attributes: record.dropped_attributes_count,
+        flags: record.flags,
         scope: Default::default(),
         resource: Default::default(),
     })
@@ -156,16 +193,19 @@ pub(crate) fn proto_attributes(attributes: &Attributes) -> Vec<KeyValue> {
 
 /// The bytes of a resource.
 pub(crate) fn resource_bytes(resource: &Resource) -> Vec<u8> {
-    ProtoResource { attributes: proto_attributes(&resource.attributes), ..Default::default() }.encode_to_vec()
+    let Resource { attributes, dropped_attributes, schema_url } = resource;
+    StoredResource { attributes: proto_attributes(attributes), dropped_attributes: *dropped_attributes, schema_url: schema_url.clone() }
+        .encode_to_vec()
 }
 
 /// The bytes of a scope.
 pub(crate) fn scope_bytes(scope: &Scope) -> Vec<u8> {
-    InstrumentationScope {
+    StoredScope {
         name: scope.name.clone(),
         version: scope.version.clone(),
         attributes: proto_attributes(&scope.attributes),
-        dropped_attributes_count: 0,
+        dropped_attributes: scope.dropped_attributes,
+        schema_url: scope.schema_url.clone(),
     }
     .encode_to_vec()
 }
@@ -199,14 +239,15 @@ pub(crate) fn span_bytes(span: &Span) -> Vec<u8> {
         time_unix_nano: event.time_ns,
         name: event.name.clone(),
         attributes: proto_attributes(&event.attributes),
-        dropped_attributes_count: 0,
+        dropped_attributes_count: event.dropped_attributes,
     };
     let link = |link: &Link| proto_span::Link {
         trace_id: link.trace_id.clone(),
         span_id: link.span_id.clone(),
         trace_state: link.trace_state.clone(),
         attributes: proto_attributes(&link.attributes),
-        ..Default::default()
+        dropped_attributes_count: link.dropped_attributes,
+        flags: link.flags,
     };
     let has_status = span.status != Status::default();
     proto::Span {
@@ -214,7 +255,7 @@ pub(crate) fn span_bytes(span: &Span) -> Vec<u8> {
         span_id: span.id.as_bytes().to_vec(),
         trace_state: span.trace_state.clone(),
         parent_span_id: span.parent.map(|parent| parent.as_bytes().to_vec()).unwrap_or_default(),
-        flags: if span.has_remote_parent { PARENT_IS_REMOTE } else { 0 },
+        flags: span.flags,
         name: span.name.clone(),
         kind: kind_number(span.kind),
         start_time_unix_nano: span.start_ns,
@@ -241,8 +282,10 @@ pub(crate) fn log_bytes(record: &LogRecord) -> Vec<u8> {
         body: has_body.then(|| proto_value(&record.body)),
         attributes: proto_attributes(&record.attributes),
         dropped_attributes_count: record.dropped_attributes,
+        flags: record.flags,
+        trace_id: Vec::new(),
         span_id: record.span.map(|span| span.as_bytes().to_vec()).unwrap_or_default(),
-        ..Default::default()
+        event_name: record.event_name.clone(),
     }
     .encode_to_vec()
 }

@@ -10,7 +10,6 @@ use quillon_core::trace::span::{Attributes, LogRecord, MetricPoint, Number, Reso
 use serde_json::{Map, Value as Json, json};
 
 use crate::convert::{kind_number, status_number};
-use crate::record::PARENT_IS_REMOTE;
 
 /// Spans of a trace as one line, `TracesData`, without a line break.
 #[must_use]
@@ -62,12 +61,24 @@ fn lines<T>(
         let mut inner = Map::new();
         if let Some(scope) = scope {
             inner.insert("scope".to_owned(), self::scope(scope));
+            put(&mut inner, "schemaUrl", &scope.schema_url);
         }
         inner.insert(records.to_owned(), group.iter().map(&write).collect());
-        Some(json!({"resource": {"attributes": attributes(&resource.attributes)}, scopes: [inner]}))
+        let mut outer = Map::new();
+        outer.insert("resource".to_owned(), self::resource(resource));
+        put(&mut outer, "schemaUrl", &resource.schema_url);
+        outer.insert(scopes.to_owned(), json!([inner]));
+        Some(outer)
     };
-    let groups: Vec<Json> = all.chunk_by(is_same).filter_map(group).collect();
+    let groups: Vec<Map<String, Json>> = all.chunk_by(is_same).filter_map(group).collect();
     json!({resources: groups}).to_string()
+}
+
+fn resource(resource: &Resource) -> Json {
+    let mut object = Map::new();
+    put_attributes(&mut object, &resource.attributes);
+    put_number(&mut object, "droppedAttributesCount", resource.dropped_attributes);
+    object.into()
 }
 
 fn scope(scope: &Scope) -> Json {
@@ -75,6 +86,7 @@ fn scope(scope: &Scope) -> Json {
     put(&mut object, "name", &scope.name);
     put(&mut object, "version", &scope.version);
     put_attributes(&mut object, &scope.attributes);
+    put_number(&mut object, "droppedAttributesCount", scope.dropped_attributes);
     object.into()
 }
 
@@ -86,9 +98,7 @@ fn span(trace: &str, span: &Span) -> Json {
     if let Some(parent) = span.parent {
         object.insert("parentSpanId".to_owned(), parent.to_string().into());
     }
-    if span.has_remote_parent {
-        object.insert("flags".to_owned(), PARENT_IS_REMOTE.into());
-    }
+    put_number(&mut object, "flags", span.flags);
     object.insert("name".to_owned(), span.name.clone().into());
     object.insert("kind".to_owned(), kind_number(span.kind).into());
     object.insert("startTimeUnixNano".to_owned(), span.start_ns.to_string().into());
@@ -96,18 +106,19 @@ fn span(trace: &str, span: &Span) -> Json {
         object.insert("endTimeUnixNano".to_owned(), end_ns.to_string().into());
     }
     put_attributes(&mut object, &span.attributes);
-    put_count(&mut object, "droppedAttributesCount", span.dropped.attributes);
+    put_number(&mut object, "droppedAttributesCount", span.dropped.attributes);
     if !span.events.is_empty() {
         let events = span.events.iter().map(|event| {
             let mut object = Map::new();
             object.insert("timeUnixNano".to_owned(), event.time_ns.to_string().into());
             put(&mut object, "name", &event.name);
             put_attributes(&mut object, &event.attributes);
+            put_number(&mut object, "droppedAttributesCount", event.dropped_attributes);
             Json::from(object)
         });
         object.insert("events".to_owned(), events.collect());
     }
-    put_count(&mut object, "droppedEventsCount", span.dropped.events);
+    put_number(&mut object, "droppedEventsCount", span.dropped.events);
     if !span.links.is_empty() {
         let links = span.links.iter().map(|link| {
             let mut object = Map::new();
@@ -115,11 +126,13 @@ fn span(trace: &str, span: &Span) -> Json {
             put(&mut object, "spanId", &hex(&link.span_id));
             put(&mut object, "traceState", &link.trace_state);
             put_attributes(&mut object, &link.attributes);
+            put_number(&mut object, "droppedAttributesCount", link.dropped_attributes);
+            put_number(&mut object, "flags", link.flags);
             Json::from(object)
         });
         object.insert("links".to_owned(), links.collect());
     }
-    put_count(&mut object, "droppedLinksCount", span.dropped.links);
+    put_number(&mut object, "droppedLinksCount", span.dropped.links);
     let mut status = Map::new();
     put(&mut status, "message", &span.status.message);
     let code = status_number(span.status.code);
@@ -142,11 +155,13 @@ fn log(trace: &str, record: &LogRecord) -> Json {
     put(&mut object, "severityText", &record.severity_text);
     object.insert("body".to_owned(), value(&record.body));
     put_attributes(&mut object, &record.attributes);
-    put_count(&mut object, "droppedAttributesCount", record.dropped_attributes);
+    put_number(&mut object, "droppedAttributesCount", record.dropped_attributes);
+    put_number(&mut object, "flags", record.flags);
     object.insert("traceId".to_owned(), trace.into());
     if let Some(span) = record.span {
         object.insert("spanId".to_owned(), span.to_string().into());
     }
+    put(&mut object, "eventName", &record.event_name);
     object.into()
 }
 
@@ -198,9 +213,9 @@ fn put(object: &mut Map<String, Json>, name: &str, text: &str) {
     }
 }
 
-fn put_count(object: &mut Map<String, Json>, name: &str, count: u32) {
-    if count > 0 {
-        object.insert(name.to_owned(), count.into());
+fn put_number(object: &mut Map<String, Json>, name: &str, number: u32) {
+    if number != 0 {
+        object.insert(name.to_owned(), number.into());
     }
 }
 

@@ -11,8 +11,8 @@ use quillon_core::trace::span::{MetricPoint, Number};
 use quillon_core::trace::{SpanId, TraceId};
 
 use crate::convert;
-use crate::record::Reason;
-use crate::request::{Shared, Splitter, joined};
+use crate::record::{Emitter, Reason};
+use crate::request::{Shared, Splitter};
 use crate::sieve::Tally;
 use crate::wire::{Fields, Malformed, cut};
 
@@ -94,7 +94,7 @@ pub(crate) fn request(splitter: &mut Splitter<'_>, bytes: &[u8]) -> Result<(), M
             continue;
         }
         let bytes = resource.content.bytes()?;
-        let origin = joined(bytes, 1)?;
+        let resource = Emitter::of(bytes)?;
         let mut known = None;
         let mut scopes = Fields(bytes);
         while let Some(scope) = scopes.next()? {
@@ -108,7 +108,7 @@ pub(crate) fn request(splitter: &mut Splitter<'_>, bytes: &[u8]) -> Result<(), M
                     continue;
                 }
                 if shared.origin.is_none() {
-                    shared = splitter.shared(&origin, &[], &mut known)?;
+                    shared = splitter.shared(&resource, &Emitter::default(), &mut known)?;
                 }
                 one_metric(splitter, metric.content.bytes()?, &shared)?;
             }

@@ -1,9 +1,13 @@
 //! One span or log record, copied from wire to wire: what is known of it, within limits, without the id of its trace.
 
+use std::borrow::Cow;
+
+use quillon_core::trace::span::Span;
 use quillon_core::trace::{SpanId, TraceId};
 
+use crate::convert::SCHEMA_URL;
 use crate::sieve::{Seen, Sieve, Tally};
-use crate::wire::{Fields, Malformed, put_fixed64, put_varint};
+use crate::wire::{Content, Fields, Malformed, put_bytes, put_fixed32, put_fixed64, put_varint};
 
 /// Why one record is not taken in; shown to its sender.
 pub(crate) type Reason = &'static str;
@@ -25,9 +29,6 @@ pub(crate) fn end_of(start_ns: u64, end_ns: u64) -> Option<u64> {
     (!is_running).then_some(end_ns)
 }
 
-/// OTLP span flags: whether it is known that the parent is elsewhere, and that it is.
-pub(crate) const PARENT_IS_REMOTE: u32 = 0x300;
-
 const TRACE_ID: Reason = "a trace id is not 16 bytes or is all zero";
 const SPAN_ID: Reason = "a span id is not 8 bytes or is all zero";
 const PARENT_ID: Reason = "the id of a parent is not 8 bytes";
@@ -48,12 +49,7 @@ pub(crate) fn span(sieve: &mut Sieve<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Re
         match field.number {
             1 => trace = field.content.bytes()?,
             2 => id = field.content.bytes()?,
-            3 => {
-                let is_kept = field.content.text()?.len() <= limits.name;
-                if is_kept {
-                    out.extend_from_slice(field.whole);
-                }
-            }
+            3 => trace_state(sieve, out, 3, field.content)?,
             4 => parent = field.content.bytes()?,
             5 => sieve.text(out, 5, field.content, limits.name)?,
             6 => {
@@ -85,19 +81,18 @@ pub(crate) fn span(sieve: &mut Sieve<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Re
         8 => SpanId::of_bytes(parent),
         _ => return Ok(Err(PARENT_ID)),
     };
-    let is_remote = flags & PARENT_IS_REMOTE == PARENT_IS_REMOTE;
-    crate::wire::put_bytes(out, 2, id.as_bytes());
+    let is_remote = flags & Span::HAS_REMOTE_PARENT == Span::HAS_REMOTE_PARENT;
+    put_bytes(out, 2, id.as_bytes());
     if let Some(parent) = parent {
-        crate::wire::put_bytes(out, 4, parent.as_bytes());
+        put_bytes(out, 4, parent.as_bytes());
     }
     put_fixed64(out, 7, start_ns);
     let end_ns = end_of(start_ns, end_ns);
     if let Some(end_ns) = end_ns {
         put_fixed64(out, 8, end_ns);
     }
-    if parent.is_some() && is_remote {
-        // Of the flags the rest says nothing that is read.
-        put_flags(out);
+    if flags != 0 {
+        put_fixed32(out, 16, flags);
     }
     sieve.put_cut_mark(out, 9);
     for (number, tally) in [(10, &attributes), (12, &events), (14, &links)] {
@@ -108,10 +103,15 @@ pub(crate) fn span(sieve: &mut Sieve<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Re
     Ok(Ok(SpanSeen { trace, start_ns, end_ns, is_root: parent.is_none() || is_remote, has_failed_check }))
 }
 
-/// Appends the flags of a span whose parent is elsewhere.
-fn put_flags(out: &mut Vec<u8>) {
-    crate::wire::put_raw_varint(out, 16 << 3 | 5);
-    out.extend_from_slice(&PARENT_IS_REMOTE.to_le_bytes());
+/// Copies a W3C trace state. One that is too long is left out: its end could be in the middle of a member.
+fn trace_state(sieve: &mut Sieve<'_>, out: &mut Vec<u8>, number: u32, content: Content<'_>) -> Result<(), Malformed> {
+    let text = content.text()?;
+    if text.len() <= sieve.limits.name {
+        put_bytes(out, number, text.as_bytes());
+    } else {
+        sieve.has_cut = true;
+    }
+    Ok(())
 }
 
 fn is_failed_check(seen: &Seen<'_>) -> bool {
@@ -128,7 +128,7 @@ fn inner(sieve: &mut Sieve<'_>, out: &mut Vec<u8>, number: u32, bytes: &[u8], ta
     }
     let mut copied = Vec::with_capacity(bytes.len());
     copy(sieve, bytes, &mut copied)?;
-    crate::wire::put_bytes(out, number, &copied);
+    put_bytes(out, number, &copied);
     Ok(())
 }
 
@@ -160,7 +160,7 @@ fn link(sieve: &mut Sieve<'_>, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Ma
         match field.number {
             // An id of any other length points nowhere.
             1 | 2 if field.content.bytes()?.len() <= 16 => out.extend_from_slice(field.whole),
-            3 if field.content.text()?.len() <= sieve.limits.name => out.extend_from_slice(field.whole),
+            3 => trace_state(sieve, out, 3, field.content)?,
             4 => drop(sieve.attribute(out, 4, field.content.bytes()?, &mut attributes)?),
             5 => attributes.sender_dropped(field.content.varint()?),
             6 => {
@@ -189,7 +189,7 @@ fn status(sieve: &mut Sieve<'_>, out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), 
             _ => {}
         }
     }
-    crate::wire::put_bytes(out, 15, &copied);
+    put_bytes(out, 15, &copied);
     Ok(())
 }
 
@@ -214,7 +214,10 @@ pub(crate) fn log(sieve: &mut Sieve<'_>, bytes: &[u8], now_ns: u64, out: &mut Ve
             5 => sieve.body(out, 5, field.content.bytes()?)?,
             6 => drop(sieve.attribute(out, 6, field.content.bytes()?, &mut attributes)?),
             7 => attributes.sender_dropped(field.content.varint()?),
-            8 => drop(field.content.fixed32()?),
+            8 => {
+                field.content.fixed32()?;
+                out.extend_from_slice(field.whole);
+            }
             9 => trace = field.content.bytes()?,
             10 => id = field.content.bytes()?,
             11 => observed_ns = field.content.fixed64()?,
@@ -228,7 +231,7 @@ pub(crate) fn log(sieve: &mut Sieve<'_>, bytes: &[u8], now_ns: u64, out: &mut Ve
         _ => return Ok(Err(SPAN_ID)),
     };
     if let Some(span) = span {
-        crate::wire::put_bytes(out, 10, span.as_bytes());
+        put_bytes(out, 10, span.as_bytes());
     }
     // A record without any time would stand before the beginning of its trace.
     let observed_ns = if time_ns == 0 && observed_ns == 0 { now_ns } else { observed_ns };
@@ -244,14 +247,44 @@ pub(crate) fn log(sieve: &mut Sieve<'_>, bytes: &[u8], now_ns: u64, out: &mut Ve
     Ok(Ok(trace))
 }
 
+/// Who emitted the records of a `ResourceSpans`, a `ScopeSpans` or their like: a resource or a scope, and what the names in it mean.
+#[derive(Debug, Default)]
+pub(crate) struct Emitter<'a> {
+    /// Field 1: a message that occurs several times is the join of all of them, and so are its bytes.
+    pub(crate) message: Cow<'a, [u8]>,
+    /// Field 3.
+    pub(crate) schema_url: &'a str,
+}
+
+impl<'a> Emitter<'a> {
+    /// Reads it out of the message that has it beside the records.
+    pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut emitter = Self::default();
+        let mut fields = Fields(bytes);
+        while let Some(field) = fields.next()? {
+            match field.number {
+                1 if emitter.message.is_empty() => emitter.message = field.content.bytes()?.into(),
+                1 => emitter.message.to_mut().extend_from_slice(field.content.bytes()?),
+                3 => emitter.schema_url = field.content.text()?,
+                _ => {}
+            }
+        }
+        Ok(emitter)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.message.len() + self.schema_url.len()
+    }
+}
+
 /// A resource (attributes in field 1, their count in 2) or a scope (name and version in 1 and 2, attributes in 3, count in 4) within
-/// limits.
-pub(crate) fn origin(sieve: &mut Sieve<'_>, bytes: &[u8], is_scope: bool) -> Result<Vec<u8>, Malformed> {
+/// limits, as it is stored.
+pub(crate) fn origin(sieve: &mut Sieve<'_>, emitter: &Emitter<'_>, is_scope: bool) -> Result<Vec<u8>, Malformed> {
     let limits = sieve.limits;
-    let mut out = Vec::with_capacity(bytes.len().min(limits.resource));
+    let mut out = Vec::with_capacity(emitter.len().min(limits.resource));
     let mut attributes = Tally::new(limits.attributes);
     let (in_attributes, in_dropped) = if is_scope { (3, 4) } else { (1, 2) };
-    let mut fields = Fields(bytes);
+    let mut fields = Fields(&emitter.message);
     while let Some(field) = fields.next()? {
         match field.number {
             number if number == in_attributes => {
@@ -271,6 +304,10 @@ pub(crate) fn origin(sieve: &mut Sieve<'_>, bytes: &[u8], is_scope: bool) -> Res
     }
     if attributes.dropped > 0 {
         put_varint(&mut out, in_dropped, u64::from(attributes.dropped));
+    }
+    // Half of an address leads nowhere.
+    if !emitter.schema_url.is_empty() && emitter.schema_url.len() <= limits.name {
+        put_bytes(&mut out, SCHEMA_URL, emitter.schema_url.as_bytes());
     }
     sieve.has_cut = false;
     Ok(out)

@@ -14,7 +14,7 @@ use quillon_core::trace::label::Labels;
 use serde::de::DeserializeOwned;
 
 use crate::batch::{Batch, Origin};
-use crate::record::{self, Reason, SpanSeen};
+use crate::record::{self, Emitter, Reason, SpanSeen};
 use crate::refuse::Rejections;
 use crate::sieve::Sieve;
 use crate::wire::{Fields, Malformed};
@@ -172,46 +172,41 @@ impl<'l> Splitter<'l> {
     }
 
     fn resource(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
-        let resource = joined(bytes, 1)?;
+        let resource = Emitter::of(bytes)?;
         let mut known = None;
         let mut fields = Fields(bytes);
         while let Some(field) = fields.next()? {
-            match field.number {
-                2 => self.scope(field.content.bytes()?, &resource, &mut known)?,
-                3 => drop(field.content.text()?),
-                _ => {}
+            if field.number == 2 {
+                self.scope(field.content.bytes()?, &resource, &mut known)?;
             }
         }
         Ok(())
     }
 
-    fn scope(&mut self, bytes: &[u8], resource: &[u8], known: &mut Option<Known>) -> Result<(), Malformed> {
-        let scope = joined(bytes, 1)?;
+    fn scope(&mut self, bytes: &[u8], resource: &Emitter<'_>, known: &mut Option<Known>) -> Result<(), Malformed> {
+        let scope = Emitter::of(bytes)?;
         let mut shared = Shared::default();
         let mut fields = Fields(bytes);
         while let Some(field) = fields.next()? {
-            match field.number {
-                2 => {
-                    let record = field.content.bytes()?;
-                    if shared.origin.is_none() {
-                        shared = self.shared(resource, &scope, known)?;
-                    }
-                    match self.signal {
-                        Signal::Traces => self.span(record, &shared)?,
-                        Signal::Logs => self.log(record, &shared)?,
-                        // Their requests have another frame.
-                        Signal::Metrics => {}
-                    }
-                }
-                3 => drop(field.content.text()?),
-                _ => {}
+            if field.number != 2 {
+                continue;
+            }
+            let record = field.content.bytes()?;
+            if shared.origin.is_none() {
+                shared = self.shared(resource, &scope, known)?;
+            }
+            match self.signal {
+                Signal::Traces => self.span(record, &shared)?,
+                Signal::Logs => self.log(record, &shared)?,
+                // Their requests have another frame.
+                Signal::Metrics => {}
             }
         }
         Ok(())
     }
 
     /// The origin of records, read once for all of them.
-    pub(crate) fn shared(&mut self, resource: &[u8], scope: &[u8], known: &mut Option<Known>) -> Result<Shared, Malformed> {
+    pub(crate) fn shared(&mut self, resource: &Emitter<'_>, scope: &Emitter<'_>, known: &mut Option<Known>) -> Result<Shared, Malformed> {
         if known.is_none() {
             let bytes = record::origin(&mut self.sieve, resource, false)?;
             let labels = match self.signal {
@@ -329,22 +324,6 @@ impl<'l> Splitter<'l> {
         self.batches.iter_mut().for_each(Batch::seal);
         Decoded { batches: self.batches, rejected: self.rejections.finish() }
     }
-}
-
-/// The bytes of a message field. A message that occurs several times is the join of all of them, and so are its bytes.
-pub(crate) fn joined(bytes: &[u8], number: u32) -> Result<std::borrow::Cow<'_, [u8]>, Malformed> {
-    let mut found: Option<std::borrow::Cow<'_, [u8]>> = None;
-    let mut fields = Fields(bytes);
-    while let Some(field) = fields.next()? {
-        if field.number == number {
-            let part = field.content.bytes()?;
-            match &mut found {
-                None => found = Some(part.into()),
-                Some(known) => known.to_mut().extend_from_slice(part),
-            }
-        }
-    }
-    Ok(found.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A request cut into smaller ones, for who passes requests on.
 
 use crate::Refused;
-use crate::request::joined;
+use crate::record::Emitter;
 use crate::wire::{Fields, put_bytes};
 
 /// Cuts a protobuf request of any signal into requests of about `most` bytes; one record or metric is never cut.
@@ -22,14 +22,14 @@ pub fn split(bytes: &[u8], most: usize) -> Result<Vec<Vec<u8>>, Refused> {
             continue;
         }
         let of = resource.content.bytes()?;
-        let resource = joined(of, 1)?;
+        let resource = Emitter::of(of)?;
         let mut scopes = Fields(of);
         while let Some(scope) = scopes.next()? {
             if scope.number != 2 {
                 continue;
             }
             let of = scope.content.bytes()?;
-            let scope = joined(of, 1)?;
+            let scope = Emitter::of(of)?;
             // They are repeated in every piece.
             if resource.len() + scope.len() > most / 2 {
                 return Err(Refused::too_large(resource.len() + scope.len(), most / 2));
@@ -59,7 +59,7 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn push(&mut self, resource: &[u8], scope: &[u8], record: &[u8]) {
+    fn push(&mut self, resource: &Emitter<'_>, scope: &Emitter<'_>, record: &[u8]) {
         let open = self.piece.len() + self.scopes.len() + self.records.len();
         let is_empty = open == 0;
         if !is_empty && open + resource.len() + scope.len() + record.len() > self.most {
@@ -70,21 +70,15 @@ impl Pieces {
         self.records.extend_from_slice(record);
     }
 
-    fn end_scope(&mut self, scope: &[u8]) {
+    fn end_scope(&mut self, scope: &Emitter<'_>) {
         if !self.records.is_empty() {
-            let mut message = Vec::with_capacity(scope.len() + self.records.len() + 12);
-            put_bytes(&mut message, 1, scope);
-            message.append(&mut self.records);
-            put_bytes(&mut self.scopes, 2, &message);
+            put_bytes(&mut self.scopes, 2, &emitted(scope, &mut self.records));
         }
     }
 
-    fn end_resource(&mut self, resource: &[u8]) {
+    fn end_resource(&mut self, resource: &Emitter<'_>) {
         if !self.scopes.is_empty() {
-            let mut message = Vec::with_capacity(resource.len() + self.scopes.len() + 12);
-            put_bytes(&mut message, 1, resource);
-            message.append(&mut self.scopes);
-            put_bytes(&mut self.piece, 1, &message);
+            put_bytes(&mut self.piece, 1, &emitted(resource, &mut self.scopes));
         }
     }
 
@@ -93,6 +87,17 @@ impl Pieces {
             self.done.push(std::mem::take(&mut self.piece));
         }
     }
+}
+
+/// A message with who emitted what is in it, which is taken out of `inner`.
+fn emitted(emitter: &Emitter<'_>, inner: &mut Vec<u8>) -> Vec<u8> {
+    let mut message = Vec::with_capacity(emitter.len() + inner.len() + 24);
+    put_bytes(&mut message, 1, &emitter.message);
+    message.append(inner);
+    if !emitter.schema_url.is_empty() {
+        put_bytes(&mut message, 3, emitter.schema_url.as_bytes());
+    }
+    message
 }
 
 #[cfg(test)]
@@ -110,24 +115,26 @@ mod tests {
         let scope = |number: u32| ScopeSpans {
             scope: Some(InstrumentationScope { name: format!("scope {number}"), ..InstrumentationScope::default() }),
             spans: (0..spans).map(span).collect(),
-            schema_url: String::new(),
+            schema_url: format!("s{number}"),
         };
         let resource = |number: u32| ResourceSpans {
             resource: Some(Resource { dropped_attributes_count: number, ..Resource::default() }),
             scope_spans: (0..scopes).map(scope).collect(),
-            schema_url: String::new(),
+            schema_url: "r".to_owned(),
         };
         ExportTraceServiceRequest { resource_spans: (0..resources).map(resource).collect() }
     }
 
-    /// Every span with where it comes from.
-    fn spans(request: &ExportTraceServiceRequest) -> Vec<(u32, String, String)> {
-        let scope = |scope: &ScopeSpans| scope.scope.as_ref().map(|scope| scope.name.clone()).unwrap_or_default();
+    /// Every span, in a request of its own with where it comes from.
+    fn spans(request: &ExportTraceServiceRequest) -> Vec<ResourceSpans> {
         let mut all = Vec::new();
         for resource in &request.resource_spans {
-            let number = resource.resource.as_ref().map_or(0, |resource| resource.dropped_attributes_count);
-            for of in &resource.scope_spans {
-                all.extend(of.spans.iter().map(|span| (number, scope(of), span.name.clone())));
+            for scope in &resource.scope_spans {
+                let alone = |span: &Span| {
+                    let scope_spans = vec![ScopeSpans { spans: vec![span.clone()], ..scope.clone() }];
+                    ResourceSpans { scope_spans, ..resource.clone() }
+                };
+                all.extend(scope.spans.iter().map(alone));
             }
         }
         all

@@ -135,6 +135,12 @@ pub(crate) fn put_fixed64(out: &mut Vec<u8>, number: u32, value: u64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
+/// Appends a field of four bytes.
+pub(crate) fn put_fixed32(out: &mut Vec<u8>, number: u32, value: u32) {
+    put_raw_varint(out, u64::from(number << 3 | 5));
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
 /// A text of at most so many bytes, cut at a character.
 pub(crate) fn cut(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
@@ -163,12 +169,14 @@ mod tests {
         put_varint(&mut out, 1, 300);
         put_fixed64(&mut out, 2, u64::MAX);
         put_bytes(&mut out, 16, &[7; 200]);
+        put_fixed32(&mut out, 17, 0x301);
         let mut fields = Fields(&out);
         let first = fields.next().expect("a field").expect("a field");
         assert_eq!((first.number, first.content, first.whole.len()), (1, Content::Varint(300), 3));
         assert_eq!(fields.next().expect("a field").expect("a field").content, Content::Fixed64(u64::MAX));
         let last = fields.next().expect("a field").expect("a field");
         assert_eq!((last.number, last.content, last.whole.len()), (16, Content::Bytes(&[7; 200]), 204));
+        assert_eq!(fields.next().expect("a field").expect("a field").content, Content::Fixed32(0x301));
         assert!(fields.next().expect("the end").is_none());
     }
 

@@ -44,26 +44,62 @@ fn span_id() -> impl Strategy<Value = SpanId> {
 }
 
 prop_compose! {
+    fn event()(time_ns in any::<u64>(), name in ".{0,9}", attributes in attributes(), dropped_attributes in 0..3_u32) -> SpanEvent {
+        SpanEvent { time_ns, name, attributes, dropped_attributes }
+    }
+}
+
+prop_compose! {
+    fn link()(
+        (id, trace_state, attributes) in (span_id(), "[ -~]{0,20}", attributes()),
+        (dropped_attributes, flags) in (0..3_u32, any::<u32>()),
+    ) -> Link {
+        Link { trace_id: vec![1; 16], span_id: id.as_bytes().to_vec(), trace_state, attributes, dropped_attributes, flags }
+    }
+}
+
+prop_compose! {
+    fn scope()((name, version, schema_url) in (".{0,9}", ".{0,9}", ".{0,9}"), attributes in attributes(), dropped_attributes in 0..3_u32) -> Arc<Scope> {
+        Arc::new(Scope { name, version, attributes, dropped_attributes, schema_url })
+    }
+}
+
+prop_compose! {
+    fn resource()(attributes in attributes(), dropped_attributes in 0..3_u32, schema_url in ".{0,9}") -> Arc<Resource> {
+        Arc::new(Resource { attributes, dropped_attributes, schema_url })
+    }
+}
+
+prop_compose! {
     fn span()(
-        (id, parent, has_remote_parent) in (span_id(), option::of(span_id()), any::<bool>()),
+        (id, parent, flags) in (span_id(), option::of(span_id()), any::<u32>()),
         (trace_state, name) in ("[ -~]{0,20}", ".{0,30}"),
         kind in prop::sample::select(vec![SpanKind::Unspecified, SpanKind::Internal, SpanKind::Server, SpanKind::Client, SpanKind::Producer, SpanKind::Consumer]),
         (start_ns, length) in (1..u64::MAX / 4, option::of(0..u64::MAX / 4)),
         attributes in attributes(),
-        events in vec((any::<u64>(), ".{0,9}", attributes()).prop_map(|(time_ns, name, attributes)| SpanEvent { time_ns, name, attributes }), 0..3),
-        links in vec((span_id(), attributes()).prop_map(|(id, attributes)| Link { trace_id: vec![1; 16], span_id: id.as_bytes().to_vec(), trace_state: String::new(), attributes }), 0..3),
+        (events, links) in (vec(event(), 0..3), vec(link(), 0..3)),
         (code, message) in (prop::sample::select(vec![StatusCode::Unset, StatusCode::Ok, StatusCode::Error]), ".{0,20}"),
         dropped in (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(attributes, events, links)| Dropped { attributes, events, links }),
-        (scope, resource) in ((".{0,9}", ".{0,9}", attributes()), attributes()),
+        (scope, resource) in (scope(), resource()),
         received_ms in any::<i64>(),
     ) -> Span {
         Span {
-            id, parent, has_remote_parent: has_remote_parent && parent.is_some(), trace_state, name, kind, start_ns,
+            id, parent, flags, trace_state, name, kind, start_ns,
             end_ns: length.map(|length| start_ns + length), attributes, events, links, status: Status { code, message }, dropped,
-            scope: Arc::new(Scope { name: scope.0, version: scope.1, attributes: scope.2 }),
-            resource: Arc::new(Resource { attributes: resource }),
-            received_ms,
+            scope, resource, received_ms,
         }
+    }
+}
+
+prop_compose! {
+    fn log()(
+        (span, time_ns, observed_ns) in (option::of(span_id()), 1..u64::MAX, any::<u64>()),
+        (severity, severity_text, event_name) in (any::<i32>(), ".{0,9}", ".{0,9}"),
+        (body, attributes) in (value(), attributes()),
+        (dropped_attributes, flags) in (any::<u32>(), any::<u32>()),
+        (scope, resource) in (scope(), resource()),
+    ) -> LogRecord {
+        LogRecord { span, time_ns, observed_ns, severity, severity_text, event_name, body, attributes, dropped_attributes, flags, scope, resource }
     }
 }
 
@@ -95,10 +131,18 @@ proptest! {
     }
 
     #[test]
-    fn log_records_survive_storage(records in vec((option::of(span_id()), 1..u64::MAX, any::<u64>(), any::<i32>(), ".{0,9}", value(), attributes(), any::<u32>()), 0..5)) {
-        let records: Vec<LogRecord> = records.into_iter().map(|(span, time_ns, observed_ns, severity, severity_text, body, attributes, dropped_attributes)| LogRecord {
-            span, time_ns, observed_ns, severity, severity_text, body, attributes, dropped_attributes, scope: Arc::default(), resource: Arc::default(),
-        }).collect();
+    fn log_records_survive_json_and_the_way_in(records in vec(log(), 1..5)) {
+        let trace: TraceId = "0123456789abcdef0123456789abcdef".parse().expect("an id");
+        let line = json::logs(trace, &records);
+        let decoded = decode(Signal::Logs, Encoding::Json, line.as_bytes(), &Limits::default(), Timestamp::UNIX_EPOCH).expect("OTLP");
+        prop_assert_eq!(decoded.rejected.count, 0);
+        let read: Vec<LogRecord> =
+            decoded.batches[0].pack(1, 350_000).iter().flat_map(|chunk| unpack_logs(&chunk.bytes).expect("a chunk")).collect();
+        prop_assert_eq!(read, records);
+    }
+
+    #[test]
+    fn log_records_survive_storage(records in vec(log(), 0..5)) {
         prop_assert_eq!(unpack_logs(&pack_logs(&records, 3)).expect("a chunk"), records);
     }
 }

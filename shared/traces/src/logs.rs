@@ -259,9 +259,11 @@ mod tests {
             observed_ns: 0,
             severity: 0,
             severity_text: String::new(),
+            event_name: String::new(),
             body: Value::Text("x".repeat(bytes)),
             attributes: Attributes::default(),
             dropped_attributes: 0,
+            flags: 0,
             scope: Arc::new(Scope::default()),
             resource: Arc::new(Resource::default()),
         }

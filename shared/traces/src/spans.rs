@@ -58,7 +58,7 @@ pub(crate) fn whole(detail: &Detail, row: &Row, name: &str) -> Span {
     Span {
         id: row.id,
         parent: row.parent,
-        has_remote_parent: detail.has_remote_parent,
+        flags: detail.flags,
         trace_state: detail.trace_state.clone(),
         name: name.to_owned(),
         kind: detail.kind,

@@ -35,7 +35,7 @@ pub(crate) fn detail(detail: &Detail) -> usize {
 }
 
 pub(crate) fn log(record: &LogRecord) -> usize {
-    size_of::<LogRecord>() + value(&record.body) + record.severity_text.len() + attributes(&record.attributes)
+    size_of::<LogRecord>() + value(&record.body) + record.severity_text.len() + record.event_name.len() + attributes(&record.attributes)
 }
 
 pub(crate) fn point(point: &MetricPoint) -> usize {

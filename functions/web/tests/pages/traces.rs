@@ -55,7 +55,7 @@ pub(crate) fn span(number: u64, parent: Option<u64>, name: &str, from: i64, to: 
     Span {
         id: id(number),
         parent: parent.map(id),
-        has_remote_parent: false,
+        flags: 0,
         trace_state: String::new(),
         name: name.to_owned(),
         kind: SpanKind::Internal,
@@ -87,7 +87,7 @@ pub(crate) fn made(number: u8, labels: &[(&str, &str)], mut spans: Vec<Span>) ->
     let trace: TraceId = format!("{number:02x}c0ffee{:024x}", 1).parse().expect("a trace id");
     let mut resource = Attributes(vec![("service.name".to_owned(), text("dagger-cli"))]);
     resource.0.extend(labels.iter().map(|(name, value)| ((*name).to_owned(), text(value))));
-    spans[0].resource = Arc::new(Resource { attributes: resource });
+    spans[0].resource = Arc::new(Resource { attributes: resource, ..Resource::default() });
     let (mut outline, mut headline) = (Outline::new(), Headline::default());
     for (index, span) in (0..).zip(&spans) {
         outline.upsert(span, Place::Tail(index));

@@ -44,7 +44,7 @@ impl Parent {
         let span = Span {
             id: job.trace.span_id.parse().ok()?,
             parent: None,
-            has_remote_parent: false,
+            flags: 0,
             trace_state: String::new(),
             name,
             kind: SpanKind::Internal,
@@ -56,7 +56,7 @@ impl Parent {
             status: Status::default(),
             dropped: Dropped::default(),
             scope: Arc::new(Scope { name: "quillon-agent".to_owned(), ..Scope::default() }),
-            resource: Arc::new(Resource { attributes: Attributes(resource) }),
+            resource: Arc::new(Resource { attributes: Attributes(resource), ..Resource::default() }),
             received_ms: 0,
         };
         Some(Self { trace: job.trace.trace_id.parse().ok()?, span: Arc::new(span) })

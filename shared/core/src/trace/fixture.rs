@@ -41,7 +41,7 @@ impl SpanBuilder {
         Self(Span {
             id: id(number),
             parent: None,
-            has_remote_parent: false,
+            flags: 0,
             trace_state: String::new(),
             name: format!("span {number}"),
             kind: SpanKind::Internal,
@@ -64,7 +64,7 @@ impl SpanBuilder {
     }
 
     pub(crate) fn remote(mut self) -> Self {
-        self.0.has_remote_parent = true;
+        self.0.flags = Span::HAS_REMOTE_PARENT;
         self
     }
 
@@ -113,7 +113,7 @@ impl SpanBuilder {
 
     pub(crate) fn of_resource(mut self, attributes: &[(&str, &str)]) -> Self {
         let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect();
-        self.0.resource = Arc::new(Resource { attributes: Attributes(attributes) });
+        self.0.resource = Arc::new(Resource { attributes: Attributes(attributes), ..Resource::default() });
         self
     }
 
@@ -127,8 +127,8 @@ impl SpanBuilder {
         self.0.links.push(Link {
             trace_id: vec![1; 16],
             span_id: id(to).as_bytes().to_vec(),
-            trace_state: String::new(),
             attributes: Attributes(attributes),
+            ..Link::default()
         });
         self
     }

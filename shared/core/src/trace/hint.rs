@@ -189,7 +189,7 @@ pub fn flags(span: &Span) -> Flags {
     if is_error && without_markers(&span.status.message).trim_end().ends_with("context canceled") {
         flags.set(Flags::CANCELED, true);
     }
-    flags.set(Flags::REMOTE_PARENT, span.has_remote_parent && span.parent.is_some());
+    flags.set(Flags::REMOTE_PARENT, span.has_remote_parent());
     flags.set(Flags::WAITS, span.links.iter().any(|link| link.attributes.text(LINK_PURPOSE) == Some(WAIT)));
     with_resource(flags, &span.resource)
 }

@@ -71,6 +71,10 @@ impl Attributes {
 pub struct Resource {
     /// Its attributes; the labels of the CLI are here and nowhere else.
     pub attributes: Attributes,
+    /// Attributes that the sender or a limit left out.
+    pub dropped_attributes: u32,
+    /// What the names of its attributes mean; empty where nobody said.
+    pub schema_url: String,
 }
 
 /// Who emitted a record: the library.
@@ -82,6 +86,10 @@ pub struct Scope {
     pub version: String,
     /// Its attributes.
     pub attributes: Attributes,
+    /// Attributes that the sender or a limit left out.
+    pub dropped_attributes: u32,
+    /// What the names in its records mean; empty where nobody said.
+    pub schema_url: String,
 }
 
 /// What a span is to its parent.
@@ -132,6 +140,8 @@ pub struct SpanEvent {
     pub name: String,
     /// More about it.
     pub attributes: Attributes,
+    /// Attributes that the sender or a limit left out.
+    pub dropped_attributes: u32,
 }
 
 /// A pointer to a span, of this trace or of another.
@@ -145,6 +155,10 @@ pub struct Link {
     pub trace_state: String,
     /// Why: `dagger.io/link.purpose` and more.
     pub attributes: Attributes,
+    /// Attributes that the sender or a limit left out.
+    pub dropped_attributes: u32,
+    /// OTLP flags, as they were sent.
+    pub flags: u32,
 }
 
 /// One record of a span. The same span is sent when it starts, every 30 s while it runs, and when it ends.
@@ -154,8 +168,8 @@ pub struct Span {
     pub id: SpanId,
     /// Its parent; none for a root.
     pub parent: Option<SpanId>,
-    /// Whether the parent is said to be in another process (OTLP `flags`, bits 8 and 9).
-    pub has_remote_parent: bool,
+    /// OTLP flags, as they were sent: those of the W3C trace context, and whether the parent is in another process.
+    pub flags: u32,
     /// W3C trace state.
     pub trace_state: String,
     /// Its name; may change until it ends.
@@ -184,6 +198,17 @@ pub struct Span {
     pub received_ms: i64,
 }
 
+impl Span {
+    /// The bits of `flags` that say where the parent is: that this is known, and that it is in another process.
+    pub const HAS_REMOTE_PARENT: u32 = 0x300;
+
+    /// Whether the parent is said to be in another process.
+    #[must_use]
+    pub fn has_remote_parent(&self) -> bool {
+        self.parent.is_some() && self.flags & Self::HAS_REMOTE_PARENT == Self::HAS_REMOTE_PARENT
+    }
+}
+
 /// How much of a record was left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
@@ -208,12 +233,16 @@ pub struct LogRecord {
     pub severity: i32,
     /// The severity in words.
     pub severity_text: String,
+    /// What kind of event it tells of; empty where it is an ordinary record.
+    pub event_name: String,
     /// The text, or what was sent in its place.
     pub body: Value,
     /// `stdio.stream`, `dagger.io/progress.item` and more.
     pub attributes: Attributes,
     /// Attributes that the sender or a limit left out.
     pub dropped_attributes: u32,
+    /// OTLP flags, as they were sent.
+    pub flags: u32,
     /// The library.
     pub scope: Arc<Scope>,
     /// The process.

@@ -39,6 +39,16 @@ impl TextWriter {
         self.entries.push(0);
     }
 
+    /// A column that is left out where all of its texts are empty.
+    pub(super) fn of_some<'a>(texts: impl Iterator<Item = &'a [u8]> + Clone) -> Option<Self> {
+        if texts.clone().all(<[u8]>::is_empty) {
+            return None;
+        }
+        let mut writer = Self::default();
+        texts.for_each(|text| writer.push(text));
+        Some(writer)
+    }
+
     pub(super) fn finish(self, digests: &mut DigestWriter) -> Texts {
         let is_plain = self.entries.len() == self.lengths.len();
         Texts { blob: digests.take_out(&self.bytes), lengths: self.lengths, entries: if is_plain { vec![] } else { self.entries } }
@@ -87,6 +97,20 @@ impl TextReader {
     }
 }
 
+/// Reads a column of texts that may be left out, like [`Mostly0`].
+#[derive(Debug)]
+pub(super) struct MostlyEmpty(Option<TextReader>);
+
+impl MostlyEmpty {
+    pub(super) fn new(texts: Option<Texts>, digests: &mut DigestReader) -> Result<Self, Damaged> {
+        Ok(Self(texts.map(|texts| TextReader::new(texts, digests)).transpose()?))
+    }
+
+    pub(super) fn text(&mut self) -> Result<&str, Damaged> {
+        self.0.as_mut().map_or(Ok(""), TextReader::text)
+    }
+}
+
 /// Reads a column of numbers.
 #[derive(Debug)]
 pub(super) struct Numbers<T>(std::vec::IntoIter<T>);
@@ -98,6 +122,25 @@ impl<T> Numbers<T> {
 
     pub(super) fn take(&mut self) -> Result<T, Damaged> {
         self.0.next().ok_or(Damaged("a column of numbers is too short"))
+    }
+}
+
+/// A column as it is stored that has 0 nearly everywhere, and is left out where it has nothing else.
+pub(super) fn unless_zero(column: Vec<u32>) -> Vec<u32> {
+    if column.iter().all(|number| *number == 0) { vec![] } else { column }
+}
+
+/// Reads a column that may be left out: parts that were stored before there was such a column have none.
+#[derive(Debug)]
+pub(super) struct Mostly0(Option<Numbers<u32>>);
+
+impl Mostly0 {
+    pub(super) fn new(column: Vec<u32>) -> Self {
+        Self((!column.is_empty()).then(|| Numbers::new(column)))
+    }
+
+    pub(super) fn take(&mut self) -> Result<u32, Damaged> {
+        self.0.as_mut().map_or(Ok(0), Numbers::take)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use quillon_core::trace::SpanId;
 use quillon_core::trace::span::LogRecord;
 
-use super::columns::{Numbers, TextReader, TextWriter, Texts, difference, sum};
+use super::columns::{Mostly0, MostlyEmpty, Numbers, TextReader, TextWriter, Texts, difference, sum, unless_zero};
 use super::dictionary::{Dictionary, DictionaryReader, DictionaryWriter};
 use super::{Damaged, compress, expand, pack};
 
@@ -37,6 +37,11 @@ struct Part {
     scopes: Vec<u32>,
     #[prost(uint32, repeated, tag = "11")]
     resources: Vec<u32>,
+    #[prost(uint32, repeated, tag = "12")]
+    flags: Vec<u32>,
+    /// None where all are empty.
+    #[prost(message, optional, tag = "13")]
+    event_names: Option<Texts>,
 }
 
 /// The spans of records.
@@ -99,7 +104,12 @@ fn encode(records: &[LogRecord]) -> Part {
         part.scopes.push(dictionary.origins.scope(&record.scope));
         part.resources.push(dictionary.origins.resource(&record.resource));
     }
-    part.dictionary = dictionary.finish(|digests| part.severity_texts = severity_texts.finish(digests));
+    part.flags = unless_zero(records.iter().map(|record| record.flags).collect());
+    let event_names = TextWriter::of_some(records.iter().map(|record| record.event_name.as_bytes()));
+    part.dictionary = dictionary.finish(|digests| {
+        part.severity_texts = severity_texts.finish(digests);
+        part.event_names = event_names.map(|names| names.finish(digests));
+    });
     part
 }
 
@@ -108,6 +118,7 @@ pub(crate) fn unpack_logs(bytes: &[u8]) -> Result<Vec<LogRecord>, Damaged> {
     let part: Part = expand(bytes)?;
     let (mut dictionary, mut digests) = DictionaryReader::new(part.dictionary)?;
     let mut severity_texts = TextReader::new(part.severity_texts, &mut digests)?;
+    let (mut event_names, mut flags) = (MostlyEmpty::new(part.event_names, &mut digests)?, Mostly0::new(part.flags));
     let (mut times, mut observed) = (Numbers::new(part.times), Numbers::new(part.observed));
     let (mut severities, mut bodies, mut shapes) = (Numbers::new(part.severities), Numbers::new(part.bodies), Numbers::new(part.shapes));
     let (mut dropped, mut scopes, mut resources) = (Numbers::new(part.dropped), Numbers::new(part.scopes), Numbers::new(part.resources));
@@ -120,9 +131,11 @@ pub(crate) fn unpack_logs(bytes: &[u8]) -> Result<Vec<LogRecord>, Damaged> {
             observed_ns: sum(time_ns, observed.take()?),
             severity: severities.take()?,
             severity_text: severity_texts.text()?.to_owned(),
+            event_name: event_names.text()?.to_owned(),
             body: dictionary.table.single(bodies.take()?)?,
             attributes: dictionary.table.attributes(shapes.take()?)?,
             dropped_attributes: dropped.take()?,
+            flags: flags.take()?,
             scope: dictionary.origins.scope(scopes.take()?)?,
             resource: dictionary.origins.resource(resources.take()?)?,
         })

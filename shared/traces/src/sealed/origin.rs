@@ -6,7 +6,7 @@ use quillon_core::trace::span::{Resource, Scope};
 
 use super::Damaged;
 use super::blob::{DigestReader, DigestWriter};
-use super::columns::{TextReader, TextWriter, Texts};
+use super::columns::{Mostly0, MostlyEmpty, TextReader, TextWriter, Texts, unless_zero};
 use super::value::{Table, TableReader, TableWriter};
 
 /// How many of the last processes or libraries a new one is compared with: bounds the work when each record has its own.
@@ -23,6 +23,12 @@ pub(super) struct Origins {
     names: Texts,
     #[prost(message, required, tag = "4")]
     table: Table,
+    /// Of the resources, then of the scopes, like the column after it.
+    #[prost(uint32, repeated, tag = "5")]
+    dropped: Vec<u32>,
+    /// None where nobody said a schema.
+    #[prost(message, optional, tag = "6")]
+    schema_urls: Option<Texts>,
 }
 
 /// Collects processes and libraries.
@@ -51,7 +57,12 @@ impl OriginWriter {
             table.attributes(&scope.attributes)
         });
         let scopes = scopes.collect();
-        Origins { resources, scopes, names: names.finish(digests), table: table.finish(digests) }
+        let (names, table) = (names.finish(digests), table.finish(digests));
+        let beside = self.resources.iter().map(|resource| (resource.dropped_attributes, &resource.schema_url));
+        let beside = beside.chain(self.scopes.iter().map(|scope| (scope.dropped_attributes, &scope.schema_url)));
+        let (dropped, urls): (Vec<u32>, Vec<&String>) = beside.unzip();
+        let schema_urls = TextWriter::of_some(urls.into_iter().map(String::as_bytes)).map(|urls| urls.finish(digests));
+        Origins { resources, scopes, names, table, dropped: unless_zero(dropped), schema_urls }
     }
 }
 
@@ -76,12 +87,26 @@ impl OriginReader {
     pub(super) fn new(origins: Origins, digests: &mut DigestReader) -> Result<Self, Damaged> {
         let mut names = TextReader::new(origins.names, digests)?;
         let mut table = TableReader::new(origins.table, digests)?;
-        let resources = origins.resources.into_iter().map(|shape| Ok(Arc::new(Resource { attributes: table.attributes(shape)? })));
-        let resources = resources.collect::<Result<_, Damaged>>()?;
+        let mut dropped = Mostly0::new(origins.dropped);
+        let mut schema_urls = MostlyEmpty::new(origins.schema_urls, digests)?;
+        let mut resources = Vec::with_capacity(origins.resources.len());
+        for shape in origins.resources {
+            let attributes = table.attributes(shape)?;
+            resources.push(Arc::new(Resource {
+                attributes,
+                dropped_attributes: dropped.take()?,
+                schema_url: schema_urls.text()?.to_owned(),
+            }));
+        }
         let mut scopes = Vec::with_capacity(origins.scopes.len());
         for shape in origins.scopes {
-            let (name, version) = (names.text()?.to_owned(), names.text()?.to_owned());
-            scopes.push(Arc::new(Scope { name, version, attributes: table.attributes(shape)? }));
+            scopes.push(Arc::new(Scope {
+                name: names.text()?.to_owned(),
+                version: names.text()?.to_owned(),
+                attributes: table.attributes(shape)?,
+                dropped_attributes: dropped.take()?,
+                schema_url: schema_urls.text()?.to_owned(),
+            }));
         }
         Ok(Self { resources, scopes })
     }

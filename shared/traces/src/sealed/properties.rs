@@ -48,11 +48,14 @@ fn attributes() -> impl Strategy<Value = Attributes> {
 }
 
 fn resource() -> impl Strategy<Value = Arc<Resource>> {
-    attributes().prop_map(|attributes| Arc::new(Resource { attributes }))
+    (attributes(), 0..3_u32, text())
+        .prop_map(|(attributes, dropped_attributes, schema_url)| Arc::new(Resource { attributes, dropped_attributes, schema_url }))
 }
 
 fn scope() -> impl Strategy<Value = Arc<Scope>> {
-    (text(), text(), attributes()).prop_map(|(name, version, attributes)| Arc::new(Scope { name, version, attributes }))
+    (text(), text(), attributes(), 0..3_u32, text()).prop_map(|(name, version, attributes, dropped_attributes, schema_url)| {
+        Arc::new(Scope { name, version, attributes, dropped_attributes, schema_url })
+    })
 }
 
 fn span() -> impl Strategy<Value = Span> {
@@ -65,15 +68,25 @@ fn span() -> impl Strategy<Value = Span> {
         SpanKind::Consumer,
     ]);
     let code = prop::sample::select(vec![StatusCode::Unset, StatusCode::Ok, StatusCode::Error]);
-    let event = (any::<u64>(), text(), attributes()).prop_map(|(time_ns, name, attributes)| SpanEvent { time_ns, name, attributes });
-    let bytes = || prop::collection::vec(any::<u8>(), 0..17);
-    let link = (bytes(), bytes(), text(), attributes()).prop_map(|(trace_id, span_id, trace_state, attributes)| Link {
-        trace_id,
-        span_id,
-        trace_state,
+    let event = (any::<u64>(), text(), attributes(), 0..3_u32).prop_map(|(time_ns, name, attributes, dropped_attributes)| SpanEvent {
+        time_ns,
+        name,
         attributes,
+        dropped_attributes,
     });
-    let row = (id(), prop::option::of(id()), any::<bool>(), text(), any::<u64>(), prop::option::of(any::<u64>()), any::<i64>());
+    let bytes = || prop::collection::vec(any::<u8>(), 0..17);
+    let link = (bytes(), bytes(), text(), attributes(), 0..3_u32, any::<u32>()).prop_map(
+        |(trace_id, span_id, trace_state, attributes, dropped_attributes, flags)| Link {
+            trace_id,
+            span_id,
+            trace_state,
+            attributes,
+            dropped_attributes,
+            flags,
+        },
+    );
+    let flags = prop_oneof![Just(0), Just(0x101), any::<u32>()];
+    let row = (id(), prop::option::of(id()), flags, text(), any::<u64>(), prop::option::of(any::<u64>()), any::<i64>());
     let rest = (
         text(),
         kind,
@@ -86,12 +99,12 @@ fn span() -> impl Strategy<Value = Span> {
         resource(),
     );
     (row, rest).prop_map(|(row, rest)| {
-        let (id, parent, has_remote_parent, name, start_ns, end_ns, received_ms) = row;
+        let (id, parent, flags, name, start_ns, end_ns, received_ms) = row;
         let (trace_state, kind, attributes, events, links, status, [dropped, more, most], scope, resource) = rest;
         Span {
             id,
             parent,
-            has_remote_parent,
+            flags,
             trace_state,
             name,
             kind,
@@ -110,19 +123,25 @@ fn span() -> impl Strategy<Value = Span> {
 }
 
 fn log() -> impl Strategy<Value = LogRecord> {
-    let times = (any::<u64>(), any::<u64>(), any::<i32>(), 0..3_u32);
-    (prop::option::of(id()), times, text(), value(), attributes(), scope(), resource()).prop_map(
-        |(span, (time_ns, observed_ns, severity, dropped_attributes), severity_text, body, attributes, scope, resource)| LogRecord {
-            span,
-            time_ns,
-            observed_ns,
-            severity,
-            severity_text,
-            body,
-            attributes,
-            dropped_attributes,
-            scope,
-            resource,
+    let times = (any::<u64>(), any::<u64>());
+    let numbers = (any::<i32>(), 0..3_u32, prop_oneof![Just(0), any::<u32>()]);
+    (prop::option::of(id()), times, numbers, (text(), text()), value(), attributes(), scope(), resource()).prop_map(
+        |(span, (time_ns, observed_ns), numbers, (severity_text, event_name), body, attributes, scope, resource)| {
+            let (severity, dropped_attributes, flags) = numbers;
+            LogRecord {
+                span,
+                time_ns,
+                observed_ns,
+                severity,
+                severity_text,
+                event_name,
+                body,
+                attributes,
+                dropped_attributes,
+                flags,
+                scope,
+                resource,
+            }
         },
     )
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use quillon_core::trace::span::{Attributes, Dropped, Link, Resource, Scope, Span, SpanEvent, SpanKind, Status, StatusCode};
 
-use super::columns::{Numbers, TextReader, TextWriter, Texts, difference, sum};
+use super::columns::{Mostly0, Numbers, TextReader, TextWriter, Texts, difference, sum, unless_zero};
 use super::dictionary::{Dictionary, DictionaryReader, DictionaryWriter};
 use super::{Damaged, compress, expand, pack};
 
 /// What the outline does not say of a span.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Detail {
-    pub(crate) has_remote_parent: bool,
+    pub(crate) flags: u32,
     pub(crate) trace_state: String,
     pub(crate) kind: SpanKind,
     pub(crate) attributes: Attributes,
@@ -59,6 +59,15 @@ struct Part {
     link_states: Texts,
     #[prost(uint32, repeated, tag = "15")]
     link_shapes: Vec<u32>,
+    /// None where all are 0, like the columns after it.
+    #[prost(uint32, repeated, tag = "16")]
+    flags: Vec<u32>,
+    #[prost(uint32, repeated, tag = "17")]
+    event_dropped: Vec<u32>,
+    #[prost(uint32, repeated, tag = "18")]
+    link_dropped: Vec<u32>,
+    #[prost(uint32, repeated, tag = "19")]
+    link_flags: Vec<u32>,
 }
 
 /// Bits 0 to 2 are the kind, 3 and 4 the status.
@@ -67,6 +76,7 @@ const HAS_TRACE_STATE: u32 = 1 << 6;
 const HAS_DROPPED: u32 = 1 << 7;
 const HAS_EVENTS: u32 = 1 << 8;
 const HAS_LINKS: u32 = 1 << 9;
+/// In parts of before there was a column of flags: of those no more was kept.
 const HAS_REMOTE_PARENT: u32 = 1 << 10;
 
 /// Packs spans; each part with how many it has.
@@ -110,6 +120,10 @@ fn encode(spans: &[Span]) -> Part {
             part.link_shapes.push(dictionary.table.attributes(&link.attributes));
         }
     }
+    part.flags = unless_zero(spans.iter().map(|span| span.flags).collect());
+    part.event_dropped = unless_zero(spans.iter().flat_map(|span| &span.events).map(|event| event.dropped_attributes).collect());
+    part.link_dropped = unless_zero(spans.iter().flat_map(|span| &span.links).map(|link| link.dropped_attributes).collect());
+    part.link_flags = unless_zero(spans.iter().flat_map(|span| &span.links).map(|link| link.flags).collect());
     part.dictionary = dictionary.finish(|digests| {
         part.messages = messages.finish(digests);
         part.trace_states = trace_states.finish(digests);
@@ -152,7 +166,6 @@ fn bits(span: &Span) -> u32 {
         (HAS_DROPPED, span.dropped != Dropped::default()),
         (HAS_EVENTS, !span.events.is_empty()),
         (HAS_LINKS, !span.links.is_empty()),
-        (HAS_REMOTE_PARENT, span.has_remote_parent),
     ];
     marks.iter().filter(|(_, is_set)| *is_set).fold(kind | status << 3, |bits, (bit, _)| bits | bit)
 }
@@ -176,6 +189,10 @@ pub(crate) fn unpack_spans(bytes: &[u8]) -> Result<Vec<Detail>, Damaged> {
         link_spans: TextReader::new(part.link_spans, &mut digests)?,
         link_states: TextReader::new(part.link_states, &mut digests)?,
         link_shapes: Numbers::new(part.link_shapes),
+        flags: Mostly0::new(part.flags),
+        event_dropped: Mostly0::new(part.event_dropped),
+        link_dropped: Mostly0::new(part.link_dropped),
+        link_flags: Mostly0::new(part.link_flags),
     };
     part.bits.into_iter().map(|bits| reader.detail(bits)).collect()
 }
@@ -195,6 +212,10 @@ struct Reader {
     link_spans: TextReader,
     link_states: TextReader,
     link_shapes: Numbers<u32>,
+    flags: Mostly0,
+    event_dropped: Mostly0,
+    link_dropped: Mostly0,
+    link_flags: Mostly0,
 }
 
 impl Reader {
@@ -231,7 +252,7 @@ impl Reader {
         let links = (0..links).map(|_| self.link()).collect::<Result<_, _>>()?;
         let status = Status { code, message };
         Ok(Detail {
-            has_remote_parent: has(HAS_REMOTE_PARENT),
+            flags: self.flags.take()? | if has(HAS_REMOTE_PARENT) { Span::HAS_REMOTE_PARENT } else { 0 },
             trace_state,
             kind,
             attributes,
@@ -247,12 +268,72 @@ impl Reader {
     fn event(&mut self) -> Result<SpanEvent, Damaged> {
         let name = self.event_names.text()?.to_owned();
         let time_ns = sum(0, self.event_times.take()?);
-        Ok(SpanEvent { time_ns, name, attributes: self.dictionary.table.attributes(self.event_shapes.take()?)? })
+        let attributes = self.dictionary.table.attributes(self.event_shapes.take()?)?;
+        Ok(SpanEvent { time_ns, name, attributes, dropped_attributes: self.event_dropped.take()? })
     }
 
     fn link(&mut self) -> Result<Link, Damaged> {
         let (trace_id, span_id) = (self.link_traces.bytes()?.to_vec(), self.link_spans.bytes()?.to_vec());
         let trace_state = self.link_states.text()?.to_owned();
-        Ok(Link { trace_id, span_id, trace_state, attributes: self.dictionary.table.attributes(self.link_shapes.take()?)? })
+        let attributes = self.dictionary.table.attributes(self.link_shapes.take()?)?;
+        let (dropped_attributes, flags) = (self.link_dropped.take()?, self.link_flags.take()?);
+        Ok(Link { trace_id, span_id, trace_state, attributes, dropped_attributes, flags })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use quillon_core::trace::SpanId;
+
+    use super::*;
+
+    /// The message of a part that was stored before there were flags, schemas, and counts of what events and links left out.
+    const BEFORE: &str = "0a2e0a040a000a0012220a01001201001a160a100a0e6461676765722e696f2f636f726512020e00220212001a0212001202f10f1a010022\
+        01002a010032120a0d0a0b6578697420636f6465203112010b3a0a0a050a03613d62120103420501000001014a100a0b0a09657863657074\
+        696f6e1201095201045a010062170a120a10070707070707070707070707070707071201106a0f0a0a0a0808080808080808081201087205\
+        0a001201007a0100";
+
+    fn span() -> Span {
+        let id = |number: u64| SpanId::of_bytes(&number.to_be_bytes()).expect("not zero");
+        Span {
+            id: id(1),
+            parent: Some(id(2)),
+            flags: 0,
+            trace_state: "a=b".to_owned(),
+            name: "exec".to_owned(),
+            kind: SpanKind::Internal,
+            start_ns: 10,
+            end_ns: Some(20),
+            attributes: Attributes::default(),
+            events: vec![SpanEvent { time_ns: 12, name: "exception".to_owned(), ..SpanEvent::default() }],
+            links: vec![Link { trace_id: vec![7; 16], span_id: vec![8; 8], ..Link::default() }],
+            status: Status { code: StatusCode::Error, message: "exit code 1".to_owned() },
+            dropped: Dropped { attributes: 1, events: 0, links: 0 },
+            scope: Arc::new(Scope { name: "dagger.io/core".to_owned(), ..Scope::default() }),
+            resource: Arc::default(),
+            received_ms: 1,
+        }
+    }
+
+    #[test]
+    fn parts_from_before_there_were_flags_are_read() {
+        let mut part = encode(&[span()]);
+        part.bits[0] |= HAS_REMOTE_PARENT;
+        assert_eq!(hex::encode(part.encode_to_vec()), BEFORE);
+        let stored = zstd::encode_all(hex::decode(BEFORE).expect("hex").as_slice(), 1).expect("compressed");
+        let details = unpack_spans(&stored).expect("a part");
+        let span = Span { flags: Span::HAS_REMOTE_PARENT, ..span() };
+        assert_eq!((details.len(), details[0].flags, &details[0].status), (1, span.flags, &span.status));
+        let events = [SpanEvent { time_ns: 2, ..span.events[0].clone() }];
+        assert_eq!((&details[0].events[..], &details[0].links, &details[0].scope), (&events[..], &span.links, &span.scope));
+    }
+
+    #[test]
+    fn flags_cost_nothing_where_there_are_none() {
+        let plain = encode(&[span()]);
+        assert_eq!((plain.flags.len(), plain.event_dropped.len(), plain.link_dropped.len(), plain.link_flags.len()), (0, 0, 0, 0));
+        let flagged = encode(&[span(), Span { flags: 0x101, ..span() }]);
+        assert_eq!(flagged.flags, [0, 0x101]);
     }
 }

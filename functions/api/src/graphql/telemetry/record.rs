@@ -325,9 +325,11 @@ mod tests {
             observed_ns: 1,
             severity: 0,
             severity_text: String::new(),
+            event_name: String::new(),
             body,
             attributes: span::Attributes::default(),
             dropped_attributes: 0,
+            flags: 0,
             scope: Arc::default(),
             resource: Arc::default(),
         };

@@ -63,7 +63,7 @@ fn span(number: u64, parent: Option<u64>, name: &str, end_ms: Option<u64>) -> Sp
     Span {
         id: id(number),
         parent: parent.map(id),
-        has_remote_parent: false,
+        flags: 0,
         trace_state: String::new(),
         name: name.to_owned(),
         kind: SpanKind::Internal,

@@ -53,7 +53,7 @@ impl RootSeen {
     /// What a record says, if it may be that of a root.
     #[must_use]
     pub fn of(span: &Span) -> Option<Self> {
-        if span.parent.is_some() && !span.has_remote_parent {
+        if span.parent.is_some() && !span.has_remote_parent() {
             return None;
         }
         let flags = flags(span);

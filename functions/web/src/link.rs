@@ -1,5 +1,31 @@
 //! Addresses: our own pages as paths, and the forge's pages as URLs.
 
+/// Things that are named by a word each, such as the last segment of an address.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$case_doc:meta])* $case:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$case_doc])* $case,)* }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$case),*];
+
+            /// Its word.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$case => $word,)* }
+            }
+
+            /// What a word means.
+            #[must_use]
+            pub fn of_word(word: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|known| known.word() == word)
+            }
+        }
+    };
+}
+
 pub mod settings;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -219,118 +245,53 @@ fn with_query(mut path: String, pairs: Vec<(&'static str, String)>) -> String {
     path
 }
 
-/// What of a trace is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TraceView {
-    /// Its page.
-    Page,
-    /// All its spans in a few dozen bytes each.
-    Outline,
-    /// Some spans whole.
-    Spans,
-    /// Logs of a span or of all.
-    Logs,
-    /// Metrics of a span.
-    Metrics,
-    /// Where a text occurs.
-    Search,
-    /// What is worth looking at first.
-    Insight,
-    /// All of it as OTLP JSON.
-    Download,
-    /// It beside another trace.
-    Compare,
-}
-
-impl TraceView {
-    /// All of them.
-    pub const ALL: [Self; 9] =
-        [Self::Page, Self::Outline, Self::Spans, Self::Logs, Self::Metrics, Self::Search, Self::Insight, Self::Download, Self::Compare];
-
-    /// The last segment of its path; none of the page.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Page => "",
-            Self::Outline => "outline",
-            Self::Spans => "spans",
-            Self::Logs => "logs",
-            Self::Metrics => "metrics",
-            Self::Search => "search",
-            Self::Insight => "insight",
-            Self::Download => "download",
-            Self::Compare => "compare",
-        }
-    }
-
-    /// The view of a path segment.
-    #[must_use]
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|view| view.word() == word)
+words! {
+    /// What of a trace is asked for.
+    TraceView {
+        /// Its page.
+        Page = "",
+        /// All its spans in a few dozen bytes each.
+        Outline = "outline",
+        /// Some spans whole.
+        Spans = "spans",
+        /// Logs of a span or of all.
+        Logs = "logs",
+        /// Metrics of a span.
+        Metrics = "metrics",
+        /// Where a text occurs.
+        Search = "search",
+        /// What is worth looking at first.
+        Insight = "insight",
+        /// All of it as OTLP JSON.
+        Download = "download",
+        /// It beside another trace.
+        Compare = "compare",
     }
 }
 
-/// What can be done about a trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TraceAction {
-    /// Make it public, private, or leave it to the rule again.
-    Visibility,
-    /// Make a link that opens it for a time.
-    Share,
-    /// Take all such links back.
-    Revoke,
-    /// Delete it.
-    Delete,
-}
-
-impl TraceAction {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Visibility, Self::Share, Self::Revoke, Self::Delete];
-
-    /// The last segment of its path.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Visibility => "visibility",
-            Self::Share => "share",
-            Self::Revoke => "revoke-shares",
-            Self::Delete => "delete",
-        }
-    }
-
-    /// The action of a path segment.
-    #[must_use]
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.word() == word)
+words! {
+    /// What can be done about a trace.
+    TraceAction {
+        /// Make it public, private, or leave it to the rule again.
+        Visibility = "visibility",
+        /// Make a link that opens it for a time.
+        Share = "share",
+        /// Take all such links back.
+        Revoke = "revoke-shares",
+        /// Delete it.
+        Delete = "delete",
     }
 }
 
-/// What can be done about checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Run checks again.
-    Rerun,
-    /// Load a module again.
-    RerunLoad,
-    /// Stop checks.
-    Cancel,
-}
-
-impl Action {
-    /// The last segment of its path.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Rerun => "rerun",
-            Self::RerunLoad => "rerun-load",
-            Self::Cancel => "cancel",
-        }
-    }
-
-    /// The action of a path segment.
-    #[must_use]
-    pub fn of_word(word: &str) -> Option<Self> {
-        [Self::Rerun, Self::RerunLoad, Self::Cancel].into_iter().find(|action| action.word() == word)
+words! {
+    /// What can be done about checks.
+    Action {
+        /// Run checks again.
+        Rerun = "rerun",
+        /// Load a module again.
+        RerunLoad = "rerun-load",
+        /// Stop checks.
+        Cancel = "cancel",
     }
 }
 

@@ -57,23 +57,12 @@ impl Tab {
     }
 }
 
-/// Words of one segment and what they mean.
+/// Words of one segment that need a permission each.
 macro_rules! actions {
     ($(#[$doc:meta])* $name:ident { $($(#[$case_doc:meta])* $case:ident = $word:literal needs $permission:ident,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$case_doc])* $case,)* }
+        words! { $(#[$doc])* $name { $($(#[$case_doc])* $case = $word,)* } }
 
         impl $name {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$case,)*];
-
-            /// The last segment of its path.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$case => $word,)* }
-            }
-
             /// What it takes to do it.
             #[must_use]
             pub fn permission(self) -> Permission {
@@ -177,11 +166,11 @@ pub enum SettingsAction {
 impl SettingsAction {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        let general = GeneralAction::ALL.iter().copied().map(Self::General);
-        let members = MembersAction::ALL.iter().copied().map(Self::Members);
-        let sources = SourcesAction::ALL.iter().copied().map(Self::Sources);
-        let tokens = TokensAction::ALL.iter().copied().map(Self::Tokens);
-        let visibility = VisibilityAction::ALL.iter().copied().map(Self::Visibility);
+        let general = GeneralAction::ALL.into_iter().map(Self::General);
+        let members = MembersAction::ALL.into_iter().map(Self::Members);
+        let sources = SourcesAction::ALL.into_iter().map(Self::Sources);
+        let tokens = TokensAction::ALL.into_iter().map(Self::Tokens);
+        let visibility = VisibilityAction::ALL.into_iter().map(Self::Visibility);
         general.chain(members).chain(sources).chain(tokens).chain(visibility)
     }
 
@@ -228,90 +217,39 @@ impl SettingsAction {
     }
 }
 
-/// What can be done on the page of one's own account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccountAction {
-    /// Forget who vouches for one.
-    Unlink,
-    /// End one session.
-    EndSession,
-    /// End all sessions but this one.
-    EndOthers,
-    /// Sign a device out.
-    EndLogin,
+words! {
+    /// What can be done on the page of one's own account.
+    AccountAction {
+        /// Forget who vouches for one.
+        Unlink = "unlink",
+        /// End one session.
+        EndSession = "end-session",
+        /// End all sessions but this one.
+        EndOthers = "end-others",
+        /// Sign a device out.
+        EndLogin = "end-login",
+    }
 }
 
 impl AccountAction {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Unlink, Self::EndSession, Self::EndOthers, Self::EndLogin];
-
-    /// The last segment of its path.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Unlink => "unlink",
-            Self::EndSession => "end-session",
-            Self::EndOthers => "end-others",
-            Self::EndLogin => "end-login",
-        }
-    }
-
     /// The path that it is posted to.
     #[must_use]
     pub fn path(self) -> String {
         format!("/account/{}", self.word())
     }
-
-    /// The action of a path segment.
-    #[must_use]
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.word() == word)
-    }
 }
 
-/// A step after an org was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Choose a plan, where there is something to pay.
-    Plan,
-    /// Invite others.
-    Team,
-    /// Make the first token.
-    Token,
-    /// Connect GitHub.
-    Github,
-}
-
-impl Step {
-    /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::Plan, Self::Team, Self::Token, Self::Github];
-
-    /// The last segment of its path.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Plan => "plan",
-            Self::Team => "team",
-            Self::Token => "token",
-            Self::Github => "github",
-        }
-    }
-
-    /// The step of a path segment.
-    #[must_use]
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|step| step.word() == word)
-    }
-
-    /// What it takes to see it, and to do what it offers.
-    #[must_use]
-    pub fn permission(self) -> Permission {
-        match self {
-            Self::Plan => Permission::ManagePlan,
-            Self::Team => Permission::InviteMembers,
-            Self::Token => Permission::ManageTokens,
-            Self::Github => Permission::ManageSources,
-        }
+actions! {
+    /// A step after an org was made, in their order.
+    Step {
+        /// Choose a plan, where there is something to pay.
+        Plan = "plan" needs ManagePlan,
+        /// Invite others.
+        Team = "team" needs InviteMembers,
+        /// Make the first token.
+        Token = "token" needs ManageTokens,
+        /// Connect GitHub.
+        Github = "github" needs ManageSources,
     }
 }
 

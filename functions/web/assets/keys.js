@@ -75,10 +75,10 @@ const leave = (event) => {
 document.addEventListener("click", leave);
 document.addEventListener("focusin", leave);
 
-// Copies what a button names.
+// Copies what a button names; one without a name, what it stands behind.
 document.addEventListener("click", async (event) => {
   const button = event.target instanceof Element ? event.target.closest("[data-copy]") : null;
-  const source = button && document.getElementById(button.dataset.copy);
+  const source = button && (button.dataset.copy ? document.getElementById(button.dataset.copy) : button.previousElementSibling);
   if (!source) return;
   const label = button.querySelector("span");
   try {

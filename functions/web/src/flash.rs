@@ -31,6 +31,8 @@ pub enum Flash {
     SessionEnded,
     /// A device is signed out.
     DeviceSignedOut,
+    /// An identity is linked.
+    Linked,
     /// An identity is no longer linked.
     Unlinked,
     /// The org has another name.
@@ -92,6 +94,7 @@ impl Flash {
             Self::SignedOutElsewhere => "signed-out-elsewhere".to_owned(),
             Self::SessionEnded => "session-ended".to_owned(),
             Self::DeviceSignedOut => "device-signed-out".to_owned(),
+            Self::Linked => "linked".to_owned(),
             Self::Unlinked => "unlinked".to_owned(),
             Self::OrgRenamed => "org-renamed".to_owned(),
             Self::OrgChanged => "org-changed".to_owned(),
@@ -132,6 +135,7 @@ impl Flash {
             "signed-out-elsewhere" => Some(Self::SignedOutElsewhere),
             "session-ended" => Some(Self::SessionEnded),
             "device-signed-out" => Some(Self::DeviceSignedOut),
+            "linked" => Some(Self::Linked),
             "unlinked" => Some(Self::Unlinked),
             "org-renamed" => Some(Self::OrgRenamed),
             "org-changed" => Some(Self::OrgChanged),
@@ -178,6 +182,7 @@ impl Flash {
             Self::SignedOutElsewhere => "All other sessions have ended.".to_owned(),
             Self::SessionEnded => "The session has ended.".to_owned(),
             Self::DeviceSignedOut => "The device is signed out: its tokens do not work any more.".to_owned(),
+            Self::Linked => "The account is linked: you can sign in with it, too.".to_owned(),
             Self::Unlinked => "The account is no longer linked.".to_owned(),
             Self::OrgRenamed => "The organization has its new name.".to_owned(),
             Self::OrgChanged => "The settings were changed.".to_owned(),
@@ -224,6 +229,7 @@ mod tests {
             Flash::SignedOutElsewhere,
             Flash::SessionEnded,
             Flash::DeviceSignedOut,
+            Flash::Linked,
             Flash::Unlinked,
             Flash::OrgRenamed,
             Flash::OrgChanged,

@@ -227,7 +227,7 @@ fn explain(visit: &Visit<'_>, route: &Route, problem: &Problem) -> Response<Byte
     let (status, notice) = match problem {
         // A script asks for a part of a page: it could not show the sign-in.
         Problem::SignedOut if visit.request.method() == Method::POST || visit.is_fragment() => {
-            (StatusCode::UNAUTHORIZED, Notice::signed_out(&sign_in::address(None)))
+            (StatusCode::UNAUTHORIZED, Notice::signed_out(&sign_in::address(page_of(visit, route).as_deref())))
         }
         Problem::SignedOut => {
             let response = respond::see_other(&sign_in::address(Some(&visit.address())), None);
@@ -235,9 +235,11 @@ fn explain(visit: &Visit<'_>, route: &Route, problem: &Problem) -> Response<Byte
             return respond::without_referrer(response);
         }
         // The same for whatever is not there and whatever is not theirs to see.
-        Problem::NotFound if visit.who.is_none() && matches!(route, Route::Trace(..)) => (StatusCode::NOT_FOUND, Notice::no_trace()),
+        Problem::NotFound if visit.who.is_none() && matches!(route, Route::Trace(..)) => {
+            (StatusCode::NOT_FOUND, Notice::no_trace(&sign_in::address(Some(&visit.address()))))
+        }
         Problem::NotFound => (StatusCode::NOT_FOUND, Notice::not_found()),
-        Problem::Forbidden(refusal) => (StatusCode::FORBIDDEN, Notice::forbidden(&refusal.to_string())),
+        Problem::Forbidden(refusal) => (StatusCode::FORBIDDEN, Notice::forbidden(&refusal.to_string(), visit.is_form())),
         Problem::NoPerson => (StatusCode::FORBIDDEN, Notice::no_person()),
         Problem::ForeignForm => (StatusCode::FORBIDDEN, Notice::refused_form()),
         Problem::BadForm(reason) => (StatusCode::BAD_REQUEST, Notice::bad_form(reason)),
@@ -254,6 +256,33 @@ fn explain(visit: &Visit<'_>, route: &Route, problem: &Problem) -> Response<Byte
         }
     };
     respond::notice(status, &notice, visit.person())
+}
+
+/// The page that a form stands on, so that whoever has to sign in anew comes back to it.
+fn page_of(visit: &Visit<'_>, route: &Route) -> Option<String> {
+    let paths = |org| visit.deps.site.paths(org);
+    match route {
+        Route::SettingsAct(org, action) => Some(paths(org).settings(action.tab())),
+        Route::Act(org, _) => Some(paths(org).checks()),
+        Route::TraceAct(org, trace, _) => Some(paths(org).trace(*trace)),
+        Route::Welcome(org, step) => Some(paths(org).welcome(*step)),
+        Route::AccountAct(_) => Some("/account".to_owned()),
+        Route::NewOrg | Route::Invite(_) | Route::Activate => Some(visit.request.uri().path().to_owned()),
+        Route::Home
+        | Route::Checks(_)
+        | Route::Commit(_)
+        | Route::Traces(_)
+        | Route::TraceSetup(_)
+        | Route::Trace(..)
+        | Route::SignIn
+        | Route::OperatorSignIn
+        | Route::SignOut
+        | Route::Account
+        | Route::Settings(..)
+        | Route::AuditExport(..)
+        | Route::Asset
+        | Route::Unknown => None,
+    }
 }
 
 impl From<RerunError> for Problem {

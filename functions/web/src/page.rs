@@ -13,6 +13,7 @@ pub mod frame;
 pub mod invite;
 pub mod log;
 pub mod notice;
+pub mod objection;
 pub mod onboarding;
 pub mod row;
 pub mod settings;

@@ -46,14 +46,16 @@ pub(crate) struct Page {
 
 /// Sends a page that a form was answered with: no browser keeps it.
 pub(crate) fn once(status: StatusCode, page: &Page) -> Result<Response<Bytes>, askama::Error> {
-    let mut response = html_response(status, framed(page)?);
+    // The title is what is read out first.
+    let title = if status.is_success() { page.title.clone() } else { format!("Not done: {}", page.title) };
+    let mut response = html_response(status, framed(&title, page)?);
     put(&mut response, CACHE_CONTROL, "no-store");
     Ok(response)
 }
 
 /// Sends a page, whole or its main part only, unless the browser has it.
 pub(crate) fn page(page: &Page, is_fragment: bool, headers: &HeaderMap) -> Result<Response<Bytes>, askama::Error> {
-    let html = if is_fragment { page.main.clone() } else { framed(page)? };
+    let html = if is_fragment { page.main.clone() } else { framed(&page.title, page)? };
     let etag = format!("\"{}\"", &hex::encode(Sha256::digest(html.as_bytes()))[..32]);
     let mut response = if is_known(headers, &etag) { empty(StatusCode::NOT_MODIFIED) } else { html_response(StatusCode::OK, html) };
     put(&mut response, ETAG, &etag);
@@ -65,8 +67,9 @@ pub(crate) fn page(page: &Page, is_fragment: bool, headers: &HeaderMap) -> Resul
 pub(crate) fn notice(status: StatusCode, notice: &Notice, person: Option<Person>) -> Response<Bytes> {
     let main = notice.render();
     let title = notice.title.clone();
-    let html =
-        main.and_then(|main| framed(&Page { title, org: None, person, refresh: Refresh::Never, has_trace: false, flash: None, main }));
+    let html = main.and_then(|main| {
+        framed(&notice.title, &Page { title, org: None, person, refresh: Refresh::Never, has_trace: false, flash: None, main })
+    });
     match html {
         Ok(html) => html_response(status, html),
         Err(error) => {
@@ -76,9 +79,9 @@ pub(crate) fn notice(status: StatusCode, notice: &Notice, person: Option<Person>
     }
 }
 
-fn framed(page: &Page) -> Result<String, askama::Error> {
+fn framed(title: &str, page: &Page) -> Result<String, askama::Error> {
     let frame = Frame {
-        title: &page.title,
+        title,
         org: page.org.clone(),
         person: page.person.clone(),
         refresh: page.refresh,

@@ -71,6 +71,8 @@ try {
     await button(ann, "Make it").click();
     await ann.page.getByRole("alert").getByText("is taken").waitFor();
     equal(await ann.page.getByLabel("Name").inputValue(), "acme");
+    // Whoever listens hears first that it was not done, and why.
+    equal([await ann.page.title(), await ann.page.locator("#problem:focus").count()], ["Not done: New organization · Quillon", 1]);
     ann.takeComplaints();
     // By keyboard alone.
     await ann.page.getByLabel("Name").focus();
@@ -79,6 +81,13 @@ try {
     await ann.page.keyboard.press("Enter");
     await ann.page.waitForURL("**/Workshop/welcome/team");
     await fits(ann, "accounts-welcome-team");
+    await ann.page.getByLabel("GitHub login or e-mail address").fill("no login!");
+    await ann.page.getByLabel("admin").check();
+    await button(ann, "Make an invitation").click();
+    await ann.page.getByRole("alert").getByText("is not a GitHub login").waitFor();
+    equal([await ann.page.getByLabel("GitHub login or e-mail address").inputValue(), await ann.page.getByLabel("admin").isChecked()], ["no login!", true]);
+    await fits(ann, "accounts-welcome-team-refused");
+    ann.takeComplaints();
     await ann.page.getByRole("link", { name: "Nobody else yet" }).click();
     await fits(ann, "accounts-welcome-token");
     await button(ann, "Make a token").click();
@@ -128,6 +137,7 @@ try {
     // Ann is not Ben.
     await ann.page.goto(invitation);
     await ann.page.getByText("This invitation is for").waitFor();
+    await button(ann, "Sign out and come back as the other one").waitFor();
     // Ben has a telephone.
     await ben.page.goto(invitation);
     await ben.page.getByText("Sign in to see the invitation.").waitFor();

@@ -130,6 +130,12 @@ try {
     await ann.page.getByRole("link", { name: "Back to the tokens" }).click();
     const row = ann.page.locator(".things > li", { hasNot: ann.page.getByText("replaced") }).first();
     await row.locator("summary").click();
+    await row.getByLabel(/to confirm/).fill("another");
+    await row.getByRole("button", { name: "Revoke" }).click();
+    await ann.page.getByRole("alert").getByText("type its name").waitFor();
+    ann.takeComplaints();
+    // The form that was refused is open, and a link leads to it.
+    await ann.page.getByRole("link", { name: "To the form" }).click();
     await row.getByLabel(/to confirm/).fill('<b>ci"');
     await row.getByRole("button", { name: "Revoke" }).click();
     await ann.page.getByText("The token was revoked").waitFor();

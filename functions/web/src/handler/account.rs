@@ -13,7 +13,7 @@ use crate::flash::Flash;
 use crate::link::settings::AccountAction;
 use crate::page::account::{AccountPage, OperatorPage};
 use crate::page::frame::Refresh;
-use crate::page::notice::sentence;
+use crate::page::objection::Objection;
 use crate::page::time::settled;
 use crate::respond;
 
@@ -27,11 +27,11 @@ pub(super) async fn page(visit: &Visit<'_>, problem: Option<String>) -> Result<R
             let tenancy = &visit.deps.tenancy;
             let (sessions, logins) = (tenancy.sessions(user.id, visit.now).await?, tenancy.logins(user.id, visit.now).await?);
             let orgs = tenancy.memberships(user.id).await?;
-            let mut page = AccountPage::new(user, &visit.deps.providers, csrf);
+            let mut page = AccountPage::new(user, &visit.deps.providers, visit.deps.site.public.as_str(), csrf);
             page.show_sessions(&sessions, who.session.id, now);
             page.show_devices(&logins, now);
             page.show_orgs(&orgs);
-            page.problem = problem.as_deref().map(sentence);
+            page.problem = problem.as_deref().map(Objection::new);
             page.render()?
         }
     };

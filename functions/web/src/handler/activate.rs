@@ -12,7 +12,8 @@ use super::form::Form;
 use super::{Problem, Visit};
 use crate::page::device::{Asked, DevicePage};
 use crate::page::frame::Refresh;
-use crate::page::notice::{Notice, sentence};
+use crate::page::notice::Notice;
+use crate::page::objection::Objection;
 use crate::page::time::settled;
 use crate::respond;
 
@@ -46,7 +47,7 @@ pub(super) async fn answer(visit: &Visit<'_>) -> Result<Response<Bytes>, Problem
     }
     let Ok(code) = typed.parse::<UserCode>() else {
         let problem = "a code has eight letters, such as `BCDF-GHJK`: look at the device again";
-        return ask_again(visit, &typed, Problem::Invalid(problem.replace('`', "")));
+        return ask_again(visit, &typed, Problem::Invalid(problem.to_owned()));
     };
     match visit.deps.tenancy.device_for(&code, &user.id.to_string(), visit.now).await {
         Ok(grant) => {
@@ -67,7 +68,7 @@ fn ask_again(visit: &Visit<'_>, typed: &str, problem: Problem) -> Result<Respons
         }
         problem => return Err(problem),
     };
-    let page = DevicePage::ask(quillon_core::text::shorten(typed, 40), Some(sentence(&text)));
+    let page = DevicePage::ask(quillon_core::text::shorten(typed, 40), Some(Objection::new(&text)));
     Ok(respond::once(status, &visit.page("Sign a device in".to_owned(), page.render()?))?)
 }
 

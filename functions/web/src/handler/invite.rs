@@ -11,7 +11,8 @@ use super::{Problem, Visit};
 use crate::flash::Flash;
 use crate::page::frame::Refresh;
 use crate::page::invite::InvitePage;
-use crate::page::notice::{Notice, sentence};
+use crate::page::notice::Notice;
+use crate::page::objection::Objection;
 use crate::respond;
 
 /// Shows an invitation, or accepts it.
@@ -26,7 +27,7 @@ async fn show(visit: &Visit<'_>, secret: &str, problem: Option<String>) -> Resul
         return Ok(respond::notice(StatusCode::NOT_FOUND, &Notice::no_invite(), visit.person()));
     };
     let page = InvitePage {
-        problem: problem.as_deref().map(sentence),
+        problem: problem.as_deref().map(Objection::new),
         action: format!("/invite/{secret}"),
         csrf: visit.form_token().unwrap_or_default(),
         ..InvitePage::new(&invite, &org, user)

@@ -11,13 +11,14 @@ use quillon_core::plan::Billing;
 use quillon_tenancy::Viewer;
 
 use super::form::{Form, with_flash};
+use super::settings::members;
 use super::{Problem, Visit};
 use crate::flash::Flash;
 use crate::link::settings::{MembersAction, SettingsAction, Step, Tab};
 use crate::page::frame::Refresh;
-use crate::page::notice::sentence;
+use crate::page::objection::Objection;
 use crate::page::onboarding::{GithubStep, NewOrgPage, PlanStep, Progress, TeamStep, TokenMade, TokenStep, why_no_name};
-use crate::page::settings::members::open_invites;
+use crate::page::settings::members::{InviteDraft, open_invites};
 use crate::page::time::settled;
 use crate::respond;
 
@@ -49,7 +50,7 @@ pub(super) async fn new_org(visit: &Visit<'_>) -> Result<Response<Bytes>, Proble
         Err(Problem::Invalid(text)) => (StatusCode::BAD_REQUEST, text),
         Err(problem) => return Err(problem),
     };
-    let page = new_org_page(visit, form.kept("name"), Some(sentence(&problem))).await?;
+    let page = new_org_page(visit, form.kept("name"), Some(Objection::new(&problem))).await?;
     Ok(respond::once(status, &visit.page("New organization".to_owned(), page.render()?))?)
 }
 
@@ -65,7 +66,7 @@ async fn make(visit: &Visit<'_>, name: &str) -> Result<Org, Problem> {
     }
 }
 
-async fn new_org_page(visit: &Visit<'_>, name: String, problem: Option<String>) -> Result<NewOrgPage, Problem> {
+async fn new_org_page(visit: &Visit<'_>, name: String, problem: Option<Objection>) -> Result<NewOrgPage, Problem> {
     let (may_make, is_first, adoptable) = match visit.viewer() {
         Some(Viewer::Person(user)) => {
             let tenancy = &visit.deps.tenancy;
@@ -75,7 +76,7 @@ async fn new_org_page(visit: &Visit<'_>, name: String, problem: Option<String>) 
         Some(Viewer::Operator) | None => (true, false, vec![]),
     };
     let site = visit.deps.site.public.as_str().trim_end_matches('/').to_owned();
-    let github = visit.deps.providers.iter().find(|provider| provider.id == ProviderId::github());
+    let github = visit.deps.providers.iter().find(|provider| provider.id == ProviderId::github() && visit.user().is_ok());
     Ok(NewOrgPage {
         name,
         problem,
@@ -104,10 +105,8 @@ pub(super) async fn welcome(visit: &Visit<'_>, org: &Org, step: Step) -> Result<
     let main = match step {
         Step::Plan => PlanStep::new(org, progress, csrf).render()?,
         Step::Team => {
-            let invites = deps.tenancy.invites(org.id, visit.now).await?;
-            let action = paths.settings_action(SettingsAction::Members(MembersAction::Invite));
-            let invites = open_invites(&invites, settled(visit.now, false));
-            TeamStep { progress, csrf, action, invites }.render()?
+            let is_first = deps.store.count_members(org.id).await? == 0;
+            team(visit, org, InviteDraft::new(is_first), None).await?.render()?
         }
         Step::Token if visit.is_form() => {
             Form::read(visit)?;
@@ -123,6 +122,8 @@ pub(super) async fn welcome(visit: &Visit<'_>, org: &Org, step: Step) -> Result<
         Step::Github => {
             let provider = deps.providers.iter().find(|provider| provider.id == ProviderId::github());
             let next = paths.settings(Tab::Sources);
+            // The operator is nobody whom GitHub could know.
+            let provider = provider.filter(|_| visit.user().is_ok());
             let connect = provider.map(|github| github.href(&[("purpose", "sources"), ("org", org.name.as_str()), ("next", &next)]));
             let sees_runs = visit.may(Permission::ViewRuns);
             let done_href = if sees_runs { paths.checks() } else { paths.settings(Tab::General) };
@@ -130,4 +131,31 @@ pub(super) async fn welcome(visit: &Visit<'_>, org: &Org, step: Step) -> Result<
         }
     };
     visit.show(org, title, Refresh::Never, main).await
+}
+
+/// The step that invites others.
+async fn team(visit: &Visit<'_>, org: &Org, draft: InviteDraft, problem: Option<Objection>) -> Result<TeamStep, Problem> {
+    let paths = visit.deps.site.paths(&org.name);
+    let invites = visit.deps.tenancy.invites(org.id, visit.now).await?;
+    Ok(TeamStep {
+        progress: Progress::new(&paths, Step::Team, visit.deps.billing),
+        csrf: visit.form_token().unwrap_or_default(),
+        action: paths.settings_action(SettingsAction::Members(MembersAction::Invite)),
+        invites: open_invites(&invites, settled(visit.now, false)),
+        draft,
+        problem,
+    })
+}
+
+/// The same step with an invitation that was refused: whoever sets an org up stays at it.
+pub(super) async fn team_again(
+    visit: &Visit<'_>,
+    org: &Org,
+    status: StatusCode,
+    form: &Form,
+    problem: &str,
+) -> Result<Response<Bytes>, Problem> {
+    let step = team(visit, org, members::draft_of(form), Some(Objection::new(problem))).await?;
+    let page = visit.page(format!("Set up {}", org.name), step.render()?);
+    Ok(respond::once(status, &respond::Page { org: visit.org_in_frame(org).await?, ..page })?)
 }

@@ -1,23 +1,27 @@
 //! The settings of an org: one file per tab, the frame around them, and what becomes of a form that was refused.
 
 mod general;
-mod members;
+pub(super) mod members;
 mod plan;
 mod sources;
 mod tokens;
 mod visibility;
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use askama::Template;
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use quillon_core::id::{InstallationId, TokenId, UserId};
 use quillon_core::org::Org;
 
 use super::form::{Form, with_flash};
-use super::{Problem, Visit, audit};
+use super::{Problem, Visit, audit, onboarding};
 use crate::flash::Flash;
-use crate::link::settings::{SettingsAction, Tab};
+use crate::link::settings::{GeneralAction, MembersAction, SettingsAction, SourcesAction, Step, Tab, TokensAction, VisibilityAction};
 use crate::page::frame::Refresh;
-use crate::page::notice::sentence;
+use crate::page::objection::Objection;
 use crate::page::settings::{SettingsPage, TabLink};
 use crate::respond;
 
@@ -44,6 +48,54 @@ pub(super) struct Again<'a> {
     pub(super) form: &'a Form,
     /// Why.
     pub(super) problem: String,
+}
+
+impl Again<'_> {
+    /// The id of the row that the form belongs to, where it is one of several.
+    pub(super) fn row(&self) -> Option<String> {
+        match self.action {
+            SettingsAction::Members(MembersAction::Roles | MembersAction::Remove) => self.id::<UserId>("user"),
+            SettingsAction::Sources(SourcesAction::Mode | SourcesAction::Release) => self.id::<InstallationId>("installation"),
+            SettingsAction::Tokens(TokensAction::Rotate | TokensAction::Revoke) => self.id::<TokenId>("token"),
+            SettingsAction::General(_)
+            | SettingsAction::Members(MembersAction::Leave | MembersAction::Invite | MembersAction::RevokeInvite)
+            | SettingsAction::Sources(SourcesAction::Claim | SourcesAction::Autocheck | SourcesAction::Repository)
+            | SettingsAction::Tokens(TokensAction::Create | TokensAction::Trust | TokensAction::Distrust)
+            | SettingsAction::Visibility(_) => None,
+        }
+    }
+
+    fn id<T: FromStr + Display>(&self, name: &str) -> Option<String> {
+        self.form.named::<T>(name).ok().map(|id| id.to_string())
+    }
+
+    /// The id of the field or the row, on the page of the tab, that was refused.
+    fn place(&self) -> Option<String> {
+        let field = match self.action {
+            SettingsAction::General(GeneralAction::Rename) => "name",
+            SettingsAction::General(GeneralAction::Concurrency) => "concurrency",
+            SettingsAction::General(GeneralAction::Delete) => "confirm",
+            SettingsAction::Members(MembersAction::Invite) => "invitee",
+            SettingsAction::Members(MembersAction::Leave) => "leave",
+            SettingsAction::Tokens(TokensAction::Create) => "token-name",
+            SettingsAction::Tokens(TokensAction::Trust) => "trust-project",
+            SettingsAction::Visibility(VisibilityAction::RepositoryTraces) => "rule-name",
+            SettingsAction::Visibility(VisibilityAction::Trace) => "trace-link",
+            SettingsAction::Visibility(VisibilityAction::DeleteTrace) => "delete-link",
+            SettingsAction::Sources(SourcesAction::Mode | SourcesAction::Release) => {
+                return self.row().map(|id| format!("installation-{id}"));
+            }
+            SettingsAction::Members(MembersAction::Roles | MembersAction::Remove)
+            | SettingsAction::Tokens(TokensAction::Rotate | TokensAction::Revoke) => return self.row(),
+            // A button without a field, or a page of its own.
+            SettingsAction::General(GeneralAction::Undelete)
+            | SettingsAction::Members(MembersAction::RevokeInvite)
+            | SettingsAction::Sources(SourcesAction::Claim | SourcesAction::Autocheck | SourcesAction::Repository)
+            | SettingsAction::Tokens(TokensAction::Distrust)
+            | SettingsAction::Visibility(VisibilityAction::PublicTraces) => return None,
+        };
+        Some(field.to_owned())
+    }
 }
 
 /// Shows a tab.
@@ -80,6 +132,9 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: SettingsAction) ->
     if !visit.may(action.tab().permission()) {
         return Err(Problem::Refused(problem));
     }
+    if action == SettingsAction::Members(MembersAction::Invite) && form.value("from") == Some(Step::Team.word()) {
+        return onboarding::team_again(visit, org, status, &form, &problem).await;
+    }
     let again = Again { action, form: &form, problem };
     let main = framed(visit, org, action.tab(), Some(&again)).await?;
     let title = format!("{} settings of {}", action.tab().word(), org.name);
@@ -104,7 +159,7 @@ async fn framed(visit: &Visit<'_>, org: &Org, tab: Tab, again: Option<&Again<'_>
         org: org.name.to_string(),
         tab: tab.word(),
         tabs: seen.map(|known| TabLink { name: known.word(), href: paths.settings(known), is_current: known == tab }).collect(),
-        problem: again.map(|again| sentence(&again.problem)),
+        problem: again.map(|again| Objection::new(&again.problem).at(again.place())),
         body,
     };
     Ok(page.render()?)

@@ -62,11 +62,11 @@ pub(super) async fn operator(visit: &Visit<'_>) -> Result<Response<Bytes>, Probl
 pub(super) async fn sign_out(visit: &Visit<'_>) -> Result<Response<Bytes>, Problem> {
     let Some(who) = visit.who else {
         // Browsers keep a session from forms of other sites, whose answer must not take it away all the same.
-        return if guard::is_our_form(visit.headers()) { Ok(gone(visit)) } else { Err(Problem::ForeignForm) };
+        return if guard::is_our_form(visit.headers()) { Ok(gone(visit, None)) } else { Err(Problem::ForeignForm) };
     };
     let form = Form::read(visit)?;
     end(visit, who, form.value("everywhere").is_some()).await?;
-    Ok(gone(visit))
+    Ok(gone(visit, form.value("next")))
 }
 
 async fn end(visit: &Visit<'_>, who: &SignedIn, everywhere: bool) -> Result<(), Problem> {
@@ -78,6 +78,8 @@ async fn end(visit: &Visit<'_>, who: &SignedIn, everywhere: bool) -> Result<(), 
     Ok(())
 }
 
-fn gone(visit: &Visit<'_>) -> Response<Bytes> {
-    respond::see_other("/sign-in", Some(&session::clear_cookie(&visit.deps.site.public)))
+fn gone(visit: &Visit<'_>, next: Option<&str>) -> Response<Bytes> {
+    let response = respond::see_other(&address(next), Some(&session::clear_cookie(&visit.deps.site.public)));
+    // What comes next may be an invitation.
+    respond::without_referrer(response)
 }

@@ -9,6 +9,7 @@ use quillon_core::org::Org;
 use quillon_core::person::User;
 use quillon_core::session::Session;
 
+use super::objection::Objection;
 use super::sign_in::{Provider, label_of};
 use super::text::label;
 use super::time::Moment;
@@ -18,12 +19,14 @@ use crate::link::settings::AccountAction;
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(path = "account/person.html")]
 pub struct AccountPage {
+    /// Their id, by which whoever runs the installation knows them.
+    pub id: String,
     /// What people call them.
     pub name: String,
     /// The token of the forms.
     pub csrf: String,
     /// Why a form was refused.
-    pub problem: Option<String>,
+    pub problem: Option<Objection>,
     /// Who vouches for them.
     pub identities: Vec<IdentityRow>,
     /// Label and address of each provider that could vouch for them too.
@@ -42,6 +45,8 @@ pub struct AccountPage {
     pub end_others: String,
     /// Where a device is signed out.
     pub end_login: String,
+    /// What signs a device in.
+    pub login_command: String,
 }
 
 /// Somebody who vouches for them.
@@ -100,7 +105,7 @@ pub struct DeviceRow {
 impl AccountPage {
     /// The account without sessions, devices and orgs.
     #[must_use]
-    pub fn new(user: &User, providers: &[Provider], csrf: String) -> Self {
+    pub fn new(user: &User, providers: &[Provider], public_url: &str, csrf: String) -> Self {
         let may_go = user.identities.len() > 1;
         let identities = user.identities.iter().map(|identity| IdentityRow {
             provider: providers
@@ -114,8 +119,9 @@ impl AccountPage {
             since: identity.linked_at.strftime("%-d %b %Y").to_string(),
             may_go,
         });
-        let link = |provider: &Provider| (provider.label.clone(), provider.href(&[("purpose", "link"), ("next", "/account")]));
+        let link = |provider: &Provider| (provider.label.clone(), provider.href(&[("purpose", "link"), ("next", "/account?done=linked")]));
         Self {
+            id: user.id.to_string(),
             name: label(&user.name),
             csrf,
             problem: None,
@@ -128,6 +134,7 @@ impl AccountPage {
             end_session: AccountAction::EndSession.path(),
             end_others: AccountAction::EndOthers.path(),
             end_login: AccountAction::EndLogin.path(),
+            login_command: format!("quillon login --server {}", public_url.trim_end_matches('/')),
         }
     }
 

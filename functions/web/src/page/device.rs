@@ -4,6 +4,7 @@ use askama::Template;
 use jiff::Timestamp;
 use quillon_core::device::DeviceGrant;
 
+use super::objection::Objection;
 use super::text::label;
 use super::time::Moment;
 
@@ -14,7 +15,7 @@ pub struct DevicePage {
     /// What was typed.
     pub typed: String,
     /// Why it led nowhere.
-    pub problem: Option<String>,
+    pub problem: Option<Objection>,
     /// The device.
     pub asked: Option<Asked>,
 }
@@ -54,7 +55,7 @@ impl Asked {
 impl DevicePage {
     /// The form for the code.
     #[must_use]
-    pub fn ask(typed: String, problem: Option<String>) -> Self {
+    pub fn ask(typed: String, problem: Option<Objection>) -> Self {
         Self { typed, problem, asked: None }
     }
 

@@ -5,6 +5,7 @@ use quillon_core::member::{Invite, Role, Roles};
 use quillon_core::org::Org;
 use quillon_core::person::User;
 
+use super::objection::Objection;
 use super::text::label;
 
 /// The page of an invitation.
@@ -28,7 +29,7 @@ pub struct InvitePage {
     /// Until when it can be accepted.
     pub until: String,
     /// Why it was not accepted.
-    pub problem: Option<String>,
+    pub problem: Option<Objection>,
     /// Where it is accepted.
     pub action: String,
     /// The token of the form.

@@ -33,15 +33,15 @@ impl Notice {
 
     /// 404 for somebody who is not signed in: there is no such trace, or it is not public. Which of the two is not said.
     #[must_use]
-    pub fn no_trace() -> Self {
+    pub fn no_trace(sign_in: &str) -> Self {
         Self::new(
             "No such trace",
             &[
                 "There is no trace here, or it is not public, or the link that you were given has expired or was taken back.",
-                "Do you belong to its organization? Sign in, then come back.",
+                "Do you belong to its organization? Then sign in.",
             ],
         )
-        .leading_to("/sign-in", "Sign in")
+        .leading_to(sign_in, "Sign in")
     }
 
     fn leading_to(mut self, href: &str, text: &str) -> Self {
@@ -58,11 +58,14 @@ impl Notice {
 
     /// 403: they lack what it takes.
     #[must_use]
-    pub fn forbidden(refusal: &str) -> Self {
-        let mut notice = Self::new("You may not do this here", &["Nothing was changed."]);
-        notice.steps.insert(0, step(&sentence(refusal)));
-        notice.link = Some(("/".to_owned(), "To your organizations".to_owned()));
-        notice
+    pub fn forbidden(refusal: &str, is_form: bool) -> Self {
+        let refusal = sentence(refusal);
+        let notice = if is_form {
+            Self::new("You may not do this here", &[&refusal, "Nothing was changed."])
+        } else {
+            Self::new("You may not see this", &[&refusal])
+        };
+        notice.leading_to("/", "To your organizations")
     }
 
     /// 403: the operator wants what only a person can.
@@ -92,7 +95,7 @@ impl Notice {
     pub fn no_invite() -> Self {
         let steps = [
             "It was accepted already, or taken back, or it has expired: an invitation lasts seven days and works once.",
-            "Ask whoever sent it for another one.",
+            "Have you accepted it? Then you are in: the organization is among yours. Else ask whoever sent it for another one.",
         ];
         Self::new("This invitation does not work", &steps).leading_to("/", "To your organizations")
     }

@@ -4,7 +4,8 @@ use askama::Template;
 use quillon_core::org::{Org, OrgName};
 use quillon_core::plan::{Billing, Plan};
 
-use super::settings::members::InviteRow;
+use super::objection::Objection;
+use super::settings::members::{InviteDraft, InviteRow};
 use super::trace::setup::{Snippet, snippets};
 use crate::link::Paths;
 use crate::link::settings::Step;
@@ -16,7 +17,7 @@ pub struct NewOrgPage {
     /// What was typed.
     pub name: String,
     /// Why it is refused.
-    pub problem: Option<String>,
+    pub problem: Option<Objection>,
     /// Whether whoever looks may make one.
     pub may_make: bool,
     /// Whether they are in no org yet.
@@ -44,9 +45,9 @@ pub fn why_no_name(text: &str) -> String {
     } else if text.starts_with('-') || text.ends_with('-') {
         "a name neither begins nor ends with a dash".to_owned()
     } else if text.parse::<OrgName>().is_err() {
-        format!("the name {text} means something else in addresses here: choose another one")
+        format!("the name `{text}` means something else in addresses here: choose another one")
     } else {
-        format!("the name {text} cannot be taken: choose another one")
+        format!("the name `{text}` cannot be taken: choose another one")
     }
 }
 
@@ -119,6 +120,10 @@ pub struct TeamStep {
     pub action: String,
     /// Those that are open.
     pub invites: Vec<InviteRow>,
+    /// The form, as it is filled in.
+    pub draft: InviteDraft,
+    /// Why it was refused.
+    pub problem: Option<Objection>,
 }
 
 /// The button that makes the first token.

@@ -10,6 +10,8 @@ pub mod visibility;
 
 use askama::Template;
 
+use crate::page::objection::Objection;
+
 /// The navigation beside a tab.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(path = "settings/frame.html")]
@@ -21,7 +23,7 @@ pub struct SettingsPage {
     /// The tabs that whoever looks may see.
     pub tabs: Vec<TabLink>,
     /// Why a form was refused.
-    pub problem: Option<String>,
+    pub problem: Option<Objection>,
     /// The tab, rendered already and escaped there.
     pub body: String,
 }

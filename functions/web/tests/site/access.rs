@@ -91,7 +91,7 @@ async fn send(world: &World, somebody: &Somebody<'_>, method: &Method, path: &st
 
 /// What is the same for every page of one browser.
 fn without_token(answer: &Answer) -> String {
-    answer.text.split("name=\"csrf\" value=\"").map(|part| part.trim_start_matches(|c: char| c.is_ascii_hexdigit())).collect()
+    answer.without_way_back().split("name=\"csrf\" value=\"").map(|part| part.trim_start_matches(|c: char| c.is_ascii_hexdigit())).collect()
 }
 
 async fn private_trace(world: &World, org: &Org) -> String {

@@ -151,7 +151,7 @@ async fn accounts_are_linked_and_unlinked_but_not_the_last_one() {
     let browser = world.browser_of(&ann).await;
     let page = browser.get("/account").await.text;
     assert!(page.contains("the only way to sign in") && !page.contains("action=\"/account/unlink\""));
-    assert!(page.contains("href=\"/auth/google?purpose=link&#38;next=%2Faccount\""), "{page}");
+    assert!(page.contains("href=\"/auth/google?purpose=link&#38;next=%2Faccount%3Fdone%3Dlinked\""), "{page}");
     assert!(!page.contains("/auth/github?purpose=link"));
     let unlink = "provider=github&subject=1";
     let refused = browser.press("/account/unlink", unlink).await;

@@ -30,6 +30,8 @@ async fn the_log_is_read_by_pages_filtered_by_its_address_and_exported() {
     let at = |text: &str, number: u32| text.find(&format!("token-{number}&#60;"));
     assert!(at(&first, 59) < at(&first, 58) && at(&first, 59).is_some() && at(&first, 9).is_none() && !first.contains("<i>token"));
     assert!(first.contains("made the token") && first.contains("203.0.113.7") && first.contains("rel=\"next\""));
+    let last = world.now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    assert!(first.contains(&format!(">{last}</time>")), "without pointing at it");
     let older =
         first.split("rel=\"next\"").next().and_then(|before| before.rsplit("href=\"").next()).and_then(|rest| rest.split('"').next());
     let older = browser.get(&older.expect("a link").replace("&#38;", "&")).await.text;

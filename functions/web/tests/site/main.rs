@@ -9,6 +9,7 @@ mod lists;
 mod members;
 mod orgs;
 mod plan;
+mod refusals;
 mod sources;
 mod tokens;
 mod traces;

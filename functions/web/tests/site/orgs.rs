@@ -40,7 +40,7 @@ async fn a_person_without_orgs_makes_one_and_is_led_to_the_first_token() {
 
     let team = browser.get("/Acme/welcome/team").await.text;
     assert!(team.contains("action=\"/Acme/settings/invite\"") && team.contains("href=\"/Acme/welcome/token\""));
-    let invited = browser.press("/Acme/settings/invite", "invitee=ben&role=member&from=welcome").await.text;
+    let invited = browser.press("/Acme/settings/invite", "invitee=ben&role=member&from=team").await.text;
     assert!(invited.contains("/invite/") && invited.contains("href=\"/Acme/welcome/team\""));
     assert!(browser.get("/Acme/welcome/token").await.text.contains("Make a token"));
     let org = world.deps.store.org_by_name(&"acme".parse().expect("a name")).await.expect("a table").expect("an org");

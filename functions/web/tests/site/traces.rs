@@ -72,7 +72,7 @@ async fn status_of_all(world: &World, path: &str, share: &str) -> StatusCode {
         assert_eq!(answer.status, page.status, "{view}");
         assert_eq!(answer.header("x-robots-tag"), "noindex");
         if page.status == StatusCode::NOT_FOUND {
-            assert_eq!(answer.text, page.text, "{view} tells more than the page");
+            assert_eq!(answer.without_way_back(), page.without_way_back(), "{view} tells more than the page");
         }
     }
     page.status
@@ -100,7 +100,7 @@ async fn a_reader_without_session_gets_what_is_public_and_of_the_rest_not_even_i
         &format!("/nobody/traces/{}", shown.trace),
     ] {
         assert_eq!(status_of_all(&world, path, "x=1").await, StatusCode::NOT_FOUND, "{path}");
-        assert_eq!(anonymous(&world, path).await.text, nothing.text, "{path}");
+        assert_eq!(anonymous(&world, path).await.without_way_back(), nothing.without_way_back(), "{path}");
     }
     for path in ["/acme/traces".to_owned(), "/acme/traces/setup".to_owned(), "/traces/setup".to_owned()] {
         assert_eq!(anonymous(&world, &path).await.status, StatusCode::SEE_OTHER, "{path}");

@@ -48,6 +48,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The page without the address that its link to the sign-in leads back to.
+    pub(crate) fn without_way_back(&self) -> String {
+        match self.text.split_once("href=\"/sign-in?next=") {
+            Some((before, after)) => format!("{before}{}", after.split_once('"').map_or("", |(_, rest)| rest)),
+            None => self.text.clone(),
+        }
+    }
+
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }

@@ -33,6 +33,7 @@ pub(super) fn show(visit: &Visit<'_>, org: &Org, again: Option<&Again<'_>>) -> R
             delete: paths.settings_action(SettingsAction::General(GeneralAction::Delete)),
             typed_name: typed(GeneralAction::Rename, "name"),
             typed_concurrency: typed(GeneralAction::Concurrency, "concurrency"),
+            typed_confirm: typed(GeneralAction::Delete, "confirm"),
             is_ending: org.deletion.is_some(),
         }),
     };
@@ -62,7 +63,7 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: GeneralAction, for
         }
         GeneralAction::Delete => {
             if form.text("confirm") != org.name.as_str() {
-                return Err(Problem::Invalid(format!("to delete the organization, type its name: {}", org.name)));
+                return Err(Problem::Invalid(format!("to delete the organization, type its name: `{}`", org.name)));
             }
             tenancy.delete_org(org.id, &deed).await?;
             Ok(Done::Back(Flash::OrgDeleted))

@@ -14,7 +14,7 @@ use crate::handler::form::{Form, with_flash};
 use crate::handler::{Problem, Visit};
 use crate::link::settings::{MembersAction, SettingsAction, Step, Tab};
 use crate::page::invite::InviteLink;
-use crate::page::settings::members::{MembersForms, MembersPage, open_invites};
+use crate::page::settings::members::{InviteDraft, MembersForms, MembersPage, open_invites};
 use crate::page::text::label;
 use crate::page::time::settled;
 
@@ -42,13 +42,20 @@ pub(super) async fn show(visit: &Visit<'_>, org: &Org, again: Option<&Again<'_>>
         leave: action(MembersAction::Leave),
         invite: visit.may(Permission::InviteMembers).then(|| action(MembersAction::Invite)),
         revoke: visit.may(Permission::InviteMembers).then(|| action(MembersAction::RevokeInvite)),
-        typed_invitee: again
-            .filter(|again| again.action == SettingsAction::Members(MembersAction::Invite))
-            .map(|again| again.form.kept("invitee"))
-            .unwrap_or_default(),
+        open: again.and_then(Again::row),
+        is_leaving: again.is_some_and(|again| again.action == SettingsAction::Members(MembersAction::Leave)),
     });
+    if let Some(refused) = again.filter(|again| again.action == SettingsAction::Members(MembersAction::Invite)) {
+        page.draft = draft_of(refused.form);
+    }
     page.invites = open_invites(&tenancy.invites(org.id, visit.now).await?, now);
     Ok(page.render()?)
+}
+
+/// The form of an invitation that was refused, as it was filled in.
+pub(in crate::handler) fn draft_of(form: &Form) -> InviteDraft {
+    let is_ticked = |role: Role| form.values("role").any(|word| word == role.word());
+    InviteDraft { invitee: form.kept("invitee"), admin: is_ticked(Role::Admin), member: is_ticked(Role::Member), is_refused: true }
 }
 
 /// Does what a form says.
@@ -82,7 +89,11 @@ pub(super) async fn act(visit: &Visit<'_>, org: &Org, action: MembersAction, for
                 invitee: label(&invite.invitee.to_string()),
                 roles: invite.roles.to_string(),
                 until: invite.expires_at.strftime("%-d %b %Y %H:%M UTC").to_string(),
-                back_href: if form.value("from") == Some("welcome") { paths.welcome(Step::Team) } else { paths.settings(Tab::Members) },
+                back_href: if form.value("from") == Some(Step::Team.word()) {
+                    paths.welcome(Step::Team)
+                } else {
+                    paths.settings(Tab::Members)
+                },
             };
             Ok(Done::Once { title: format!("Invitation to {}", org.name), main: page.render()? })
         }
@@ -102,5 +113,5 @@ fn gone() -> Done {
 fn roles(form: &Form) -> Result<Roles, Problem> {
     let roles: Vec<Role> =
         form.values("role").map(|role| role.parse().map_err(|_| Problem::BadForm("there is no such role"))).collect::<Result<_, _>>()?;
-    Roles::of(&roles).map_err(|error: NoRole| Problem::Invalid(error.to_string().replace('`', "")))
+    Roles::of(&roles).map_err(|error: NoRole| Problem::Invalid(error.to_string()))
 }

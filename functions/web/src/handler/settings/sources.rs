@@ -53,12 +53,12 @@ pub(super) async fn show(visit: &Visit<'_>, org: &Org, again: Option<&Again<'_>>
         installations: installations.iter().map(|known| InstallationRow::new(known, &repositories, site, visit.now)).collect(),
         seen: if visit.may(Permission::ManageSources) { seen(visit, org).await? } else { None },
         repositories: RepositoryList::new(&repositories, &filter, number, &tab, site),
-        forms: visit.may(Permission::ManageSources).then(|| forms(visit, org, &tab)),
+        forms: visit.may(Permission::ManageSources).then(|| forms(visit, org, &tab, again)),
     };
     Ok(page.render()?)
 }
 
-fn forms(visit: &Visit<'_>, org: &Org, tab: &str) -> SourceForms {
+fn forms(visit: &Visit<'_>, org: &Org, tab: &str, again: Option<&Again<'_>>) -> SourceForms {
     let deps = visit.deps;
     let paths = deps.site.paths(&org.name);
     let to = |action| paths.settings_action(SettingsAction::Sources(action));
@@ -66,6 +66,7 @@ fn forms(visit: &Visit<'_>, org: &Org, tab: &str) -> SourceForms {
     let github = deps.providers.iter().find(|provider| provider.id == ProviderId::github());
     let pairs = [("purpose", "sources"), ("org", org.name.as_str()), ("next", tab)];
     SourceForms {
+        open: again.and_then(Again::row),
         csrf: visit.form_token().unwrap_or_default(),
         connect_href: github.filter(|_| !is_operator).map(|provider| provider.href(&pairs)),
         install_href: deps.github_app_slug.as_ref().map(|slug| deps.site.install_app(slug, tab)),

@@ -41,6 +41,7 @@ fn forms(visit: &Visit<'_>, org: &Org, again: Option<&Again<'_>>) -> TokenForms 
     let chosen =
         made.map_or_else(|| vec![Scope::TelemetryWrite], |form| form.values("scope").filter_map(|word| word.parse().ok()).collect());
     TokenForms {
+        open: again.and_then(Again::row),
         csrf: visit.form_token().unwrap_or_default(),
         create: to(TokensAction::Create),
         rotate: to(TokensAction::Rotate),

@@ -38,6 +38,9 @@ pub(super) async fn show(visit: &Visit<'_>, org: &Org, again: Option<&Again<'_>>
             repository: to(VisibilityAction::RepositoryTraces),
             names: known.iter().filter(|known| known.is_enabled).take(OFFERED).map(|known| known.name.to_string()).collect(),
             name: kept(VisibilityAction::RepositoryTraces, "name"),
+            access: Some(kept(VisibilityAction::RepositoryTraces, "access"))
+                .filter(|word| !word.is_empty())
+                .unwrap_or_else(|| "private".to_owned()),
         }),
         trace: (visit.may(Permission::ShareTraces) && visit.may(Permission::DeleteTraces)).then(|| TraceForms {
             csrf: csrf(),
@@ -45,6 +48,7 @@ pub(super) async fn show(visit: &Visit<'_>, org: &Org, again: Option<&Again<'_>>
             delete: to(VisibilityAction::DeleteTrace),
             link: kept(VisibilityAction::Trace, "trace"),
             link_to_delete: kept(VisibilityAction::DeleteTrace, "trace"),
+            is_deleting: again.is_some_and(|again| again.action == SettingsAction::Visibility(VisibilityAction::DeleteTrace)),
         }),
     };
     Ok(page.render()?)

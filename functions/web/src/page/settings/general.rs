@@ -35,6 +35,8 @@ pub struct GeneralForms {
     pub typed_name: Option<String>,
     /// The limit that was refused.
     pub typed_concurrency: Option<String>,
+    /// What was typed to confirm the end, and was refused.
+    pub typed_confirm: Option<String>,
     /// Whether it waits for its deletion already.
     pub is_ending: bool,
 }

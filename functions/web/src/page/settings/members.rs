@@ -22,6 +22,8 @@ pub struct MembersPage {
     pub is_in: bool,
     /// The forms.
     pub forms: Option<MembersForms>,
+    /// The form of an invitation.
+    pub draft: InviteDraft,
 }
 
 /// Somebody who is in.
@@ -79,8 +81,31 @@ pub struct MembersForms {
     pub invite: Option<String>,
     /// Where one is taken back.
     pub revoke: Option<String>,
-    /// The invitee that was refused.
-    pub typed_invitee: String,
+    /// The member whose change was refused: the form is open.
+    pub open: Option<String>,
+    /// Whether leaving was refused.
+    pub is_leaving: bool,
+}
+
+/// The form of an invitation, as it is filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteDraft {
+    /// Who is invited.
+    pub invitee: String,
+    /// Whether as an admin.
+    pub admin: bool,
+    /// Whether as a member.
+    pub member: bool,
+    /// Whether it was refused.
+    pub is_refused: bool,
+}
+
+impl InviteDraft {
+    /// An empty form. Whoever is the first one of an org shall be able to administer it.
+    #[must_use]
+    pub fn new(is_first: bool) -> Self {
+        Self { invitee: String::new(), admin: is_first, member: true, is_refused: false }
+    }
 }
 
 impl MembersPage {
@@ -100,7 +125,7 @@ impl MembersPage {
         };
         let mut members: Vec<MemberRow> = members.iter().map(row).collect();
         members.sort_by_key(|member| member.name.to_lowercase());
-        Self { is_in: me.is_some(), members, more_href: None, invites: vec![], forms: None }
+        Self { is_in: me.is_some(), draft: InviteDraft::new(members.is_empty()), members, more_href: None, invites: vec![], forms: None }
     }
 }
 

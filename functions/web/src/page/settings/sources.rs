@@ -32,6 +32,8 @@ pub struct SourcesPage {
 /// Where things are done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceForms {
+    /// The installation whose change was refused: its form is open.
+    pub open: Option<String>,
     /// The token of the forms.
     pub csrf: String,
     /// Where GitHub is asked what the person administers; none for the operator, and where nobody signs in with GitHub.

@@ -211,6 +211,8 @@ impl CiSystem {
 /// The forms of the tab.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenForms {
+    /// The token whose change was refused: its form is open.
+    pub open: Option<String>,
     /// The token of the forms.
     pub csrf: String,
     /// Where a new token is posted to.

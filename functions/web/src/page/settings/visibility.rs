@@ -69,6 +69,8 @@ pub struct VisibilityForms {
     pub names: Vec<String>,
     /// The name that was refused.
     pub name: String,
+    /// Who should read its traces then.
+    pub access: String,
 }
 
 /// The forms of one trace.
@@ -84,6 +86,8 @@ pub struct TraceForms {
     pub link: String,
     /// The link of the trace to delete that was refused.
     pub link_to_delete: String,
+    /// Whether deleting was refused: its form is open.
+    pub is_deleting: bool,
 }
 
 /// The word of whom traces are for.

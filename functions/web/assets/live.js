@@ -114,6 +114,9 @@ function show(html) {
   const news = (say ?? "").split("; ").filter((part) => part && !(said ?? "").split("; ").includes(part));
   if (news.length > 0) announcer.textContent = news.join("; ");
   refreshTimes();
+  // The window's title says how it stands, too.
+  const title = main.querySelector("[data-title]")?.dataset.title;
+  if (title) document.title = `${title} · Quillon`;
 }
 
 /* ---- times that go on between two answers ---- */

@@ -61,6 +61,7 @@ try {
     await page.locator(".tr-log").getByText("recieve is not a word").waitFor();
     equal(await page.locator(".tr-log").getByText("compiling").count(), 0);
     await soon("the end", async () => (await page.locator(".tr-row.s-running").count()) === 0);
+    await soon("the window's title", async () => (await page.title()).startsWith("failed dagger call test"));
     equal(await page.evaluate(() => globalThis.sameDocument), true);
     await person.picture("traces-failed");
   });
@@ -82,6 +83,32 @@ try {
     } finally {
       await plain.stop();
     }
+  });
+  await browse("a call that put off its work is shown failed where its error began, with the command and the message", async () => {
+    const trace = newId(16);
+    const [root, check, call, work] = [8, 8, 8, 8].map(newId);
+    const began = Date.now() - 60_000;
+    const links = [{ span: call, attributes: { "dagger.io/link.purpose": "error_origin" } }];
+    await sender.spans(trace, [
+      { id: root, name: "dagger check", start: began, end: began + 50_000, error: "exit code: 7", links },
+      { id: check, parent: root, name: "exec:bad", start: began + 10, end: began + 49_000, error: "exit code: 7", links, attributes: { "dagger.io/check.name": "exec:bad", "dagger.io/check.passed": false } },
+      { id: call, parent: check, name: "Container.withExec", start: began + 20, end: began + 21, attributes: { "dagger.io/dag.pending": true } },
+      { id: work, parent: call, name: "exec.run", start: began + 1000, end: began + 41_000, error: "exit code: 7", attributes: { "dagger.io/ui.passthrough": true } },
+    ]);
+    await sender.logs(trace, Array.from({ length: 200 }, (_, index) => ({ span: call, time: began + 2000 + index, body: `line ${index + 1}\n` })));
+    await open(trace);
+    const origin = row("Container.withExec");
+    await origin.locator(".b-origin").waitFor();
+    await origin.locator(".tr-error").getByText("exit code: 7").waitFor();
+    equal([await origin.getAttribute("class").then((names) => names.includes("s-failure")), await origin.locator(".tr-took").textContent(), await origin.locator(".b-pending").count()], [true, "41s", 0]);
+    await page.locator("#trace-failures").getByText("exit code: 7").waitFor();
+    // The box of what failed is open at the end of its log, and stays there while the page is refreshed.
+    await page.locator(".tr-log").getByText("line 200", { exact: true }).waitFor();
+    const scrolled = () => page.locator(".tr-log").evaluate((log) => Math.round(log.scrollTop));
+    const end = await soon("the end of the log", scrolled);
+    for (let refreshes = 0; refreshes < 2; refreshes++) await page.waitForResponse((response) => response.url().includes("fragment=1"));
+    equal(await scrolled(), end);
+    await person.picture("traces-deferred");
   });
   await browse("details, metrics, search, critical path and download come from the server", async () => {
     await open(failed, `?span=${ids.exec}`);
@@ -106,6 +133,14 @@ try {
     await person.open("/acme/traces");
     await page.getByText("dagger call test").first().waitFor();
     await person.picture("traces-list");
+  });
+
+  await browse("what the setup page says is copied with a button", async () => {
+    await person.open("/acme/traces/setup");
+    const places = page.locator(".copied");
+    equal(await places.count(), 7);
+    await places.nth(1).getByRole("button").click();
+    await places.nth(1).getByText(/^(Copied|Selected)$/).waitFor();
   });
 
   for (const [name, spans] of [["100k", 100_000], ...(process.env.QUILLON_MILLION ? [["1m", 1_000_000]] : [])]) {

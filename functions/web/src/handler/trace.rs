@@ -26,7 +26,8 @@ use crate::page::log::{Log, LogLine};
 use crate::page::text::label;
 use crate::page::time::settled;
 use crate::page::trace::compare::{ComparePage, Compared, MAX_LISTED};
-use crate::page::trace::detail::{Content, Reader, TAIL_LINES, TracePage, failed_rows};
+use crate::page::trace::detail::{Content, Reader, TAIL_LINES, Tail, TracePage, failed_rows};
+use crate::page::trace::reason::reason;
 use crate::page::trace::sharing::{Audience, Sharing};
 use crate::respond;
 use crate::wire::{document, outline};
@@ -109,15 +110,17 @@ async fn page(visit: &Visit<'_>, org: &Org, snapshot: &Snapshot, share: Option<S
     let paths = site.paths(&org.name);
     let scene = Scene { site, paths: &paths, now: settled(visit.now, is_live) };
     let audience = audience(visit, org, &snapshot.card).await?;
+    let is_member = visit.may(Permission::ViewRuns);
     let reader = Reader {
-        share: share.filter(|_| !visit.may(Permission::ViewRuns)),
+        is_member,
+        share: share.filter(|_| !is_member),
         span: visit.parameter("span").as_deref().and_then(document::span_id).map(|span| span.to_string()),
         audience: Audience::of(audience),
         sharing: visit
             .form_token()
             .filter(|_| visit.may(Permission::ShareTraces) && visit.may(Permission::DeleteTraces))
             .map(|csrf| Sharing::new(&snapshot.card, audience, &paths, csrf)),
-        check: if visit.may(Permission::ViewRuns) { check_of(visit, org, &snapshot.card).await? } else { None },
+        check: if is_member { check_of(visit, org, &snapshot.card).await? } else { None },
     };
     let tails = tails(visit, snapshot).await?;
     let page = TracePage::new(content(snapshot, state, &tails), reader, scene);
@@ -126,7 +129,7 @@ async fn page(visit: &Visit<'_>, org: &Org, snapshot: &Snapshot, share: Option<S
 }
 
 /// What a page shows of a snapshot.
-pub(super) fn content<'a>(snapshot: &'a Snapshot, state: TraceState, tails: &'a [(u32, Log)]) -> Content<'a> {
+pub(super) fn content<'a>(snapshot: &'a Snapshot, state: TraceState, tails: &'a [Tail]) -> Content<'a> {
     Content {
         card: &snapshot.card,
         outline: &snapshot.outline,
@@ -148,12 +151,13 @@ async fn check_of(visit: &Visit<'_>, org: &Org, card: &Card) -> Result<Option<(S
     Ok(Some((label(attempt.key.task.label()), format!("{page}&attempt={}&run={}", attempt.key.number, attempt.run))))
 }
 
-/// The ends of the logs of what failed.
-pub(super) async fn tails(visit: &Visit<'_>, snapshot: &Snapshot) -> Result<Vec<(u32, Log)>, Problem> {
+/// What is told of each row that failed: the call, and the end of its log.
+pub(super) async fn tails(visit: &Visit<'_>, snapshot: &Snapshot) -> Result<Vec<Tail>, Problem> {
+    let rows = failed_rows(&snapshot.outline, &snapshot.tree);
+    let spans = visit.deps.traces.spans(snapshot, &rows).await?;
     let mut tails = Vec::new();
-    for row in failed_rows(&snapshot.outline, &snapshot.tree) {
-        let Some(span) = snapshot.outline.rows.get(row as usize) else { continue };
-        tails.push((row, tail(visit, snapshot, span.id).await?));
+    for (row, span) in rows.into_iter().zip(&spans) {
+        tails.push(Tail { row, call: document::call_line(span), log: tail(visit, snapshot, span.id).await? });
     }
     Ok(tails)
 }
@@ -209,7 +213,8 @@ async fn spans(visit: &Visit<'_>, snapshot: &Snapshot) -> Result<Response<Bytes>
         spans => spans?,
     };
     let is_brief = visit.parameter("brief").as_deref() == Some("1");
-    Ok(compressed(visit, &document::spans(&rows, &spans, is_brief)))
+    let told = |row: u32| reason(&snapshot.outline, &snapshot.tree, row);
+    Ok(compressed(visit, &document::spans(&rows, &spans, told, is_brief)))
 }
 
 async fn logs(visit: &Visit<'_>, snapshot: &Snapshot) -> Result<Response<Bytes>, Problem> {

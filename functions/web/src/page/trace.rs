@@ -5,6 +5,7 @@ pub mod detail;
 pub mod filter;
 pub mod list;
 pub mod origin;
+pub mod reason;
 pub mod setup;
 pub mod sharing;
 

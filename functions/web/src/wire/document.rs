@@ -10,6 +10,8 @@ use quillon_core::trace::marker::without_markers;
 use quillon_core::trace::span::{Attributes, Link, LogRecord, MetricPoint, Number, Span, SpanKind, StatusCode, Value};
 use serde_json::{Map, Value as Json, json};
 
+use crate::page::text::label;
+
 /// The attribute that holds a call, which is told in its own place.
 const CALL: &str = "dagger.io/dag.call";
 
@@ -19,16 +21,31 @@ const EXACT: i64 = 1 << 53;
 /// Most points of one series: a curve on a screen needs no more.
 const MAX_POINTS: usize = 500;
 
-/// Spans of rows. With `is_brief` only what a row shows of them.
+/// Spans of rows. With `is_brief` only what a row shows of them. `told` is what is said of a row that failed.
 #[must_use]
-pub fn spans(rows: &[u32], spans: &[Span], is_brief: bool) -> Json {
+pub fn spans<'a>(rows: &[u32], spans: &[Span], told: impl Fn(u32) -> Option<&'a str>, is_brief: bool) -> Json {
     let calls: Vec<Option<Call>> = spans.iter().map(|span| span.attributes.text(CALL).and_then(quillon_otlp::call::decode)).collect();
     let find = |digest: &str| calls.iter().flatten().find(|call| call.digest == digest);
     let spans = rows.iter().zip(spans).zip(&calls).map(|((row, span), call)| {
         let call = call.as_ref().map(|call| call_text(&render(call, find)));
-        if is_brief { brief(*row, span, call) } else { whole(*row, span, call) }
+        let mut json = if is_brief { brief(*row, span, call) } else { whole(*row, span, call) };
+        if json["status"]["message"] == "" {
+            json["error"] = Json::from(told(*row));
+        }
+        json
     });
     json!({ "spans": spans.collect::<Vec<_>>() })
+}
+
+/// The call of a span in one line, `Container.withExec(args: ["go", "test"])`; none where it is no call.
+#[must_use]
+pub fn call_line(span: &Span) -> Option<String> {
+    let call = render(&quillon_otlp::call::decode(span.attributes.text(CALL)?)?, |_| None);
+    let args = call.args.iter().map(|argument| match argument.name.as_str() {
+        "" => argument.short.clone(),
+        name => format!("{name}: {}", argument.short),
+    });
+    Some(label(&format!("{}({})", span.name, args.collect::<Vec<_>>().join(", "))))
 }
 
 fn brief(row: u32, span: &Span, call: Option<Json>) -> Json {

@@ -8,16 +8,17 @@ use quillon_core::trace::card::{Card, Claim, Headline};
 use quillon_core::trace::compare::compare;
 use quillon_core::trace::id::{SpanId, TraceId};
 use quillon_core::trace::outline::{Outline, Place, Tree};
-use quillon_core::trace::span::{Attributes, Dropped, Resource, Span, SpanKind, Status, StatusCode, Value};
+use quillon_core::trace::span::{Attributes, Dropped, Link, Resource, Span, SpanKind, Status, StatusCode, Value};
 use quillon_core::trace::state::{TraceState, trace_state};
 use quillon_core::trace::visibility::{Override, visibility};
 use quillon_web::page::frame::{Refresh, Section};
 use quillon_web::page::log::Log;
 use quillon_web::page::notice::ShareLink;
 use quillon_web::page::trace::compare::{ComparePage, Compared};
-use quillon_web::page::trace::detail::{Content, Reader, TracePage};
+use quillon_web::page::trace::detail::{Content, Reader, Tail, TracePage};
 use quillon_web::page::trace::filter::{Source, TraceFilter};
 use quillon_web::page::trace::list::{Feed, TracesPage};
+use quillon_web::page::trace::reason::reason;
 use quillon_web::page::trace::setup::SetupPage;
 use quillon_web::page::trace::sharing::{Audience, Sharing};
 
@@ -171,13 +172,14 @@ fn feed() -> Vec<(Card, TraceState)> {
 fn detail(made: &Made, is_member: bool, log: &str) -> String {
     let seen = visibility(&made.card, None, true);
     let reader = Reader {
+        is_member,
         share: (!is_member).then(|| "s1.token".to_owned()),
         span: Some(id(7).to_string()),
         audience: Audience::of(seen),
         sharing: is_member.then(|| Sharing::new(&made.card, seen, &paths(), "csrf-token".to_owned())),
         check: is_member.then(|| ("go:test".to_owned(), "/acme/checks/x".to_owned())),
     };
-    let tails = [(6, Log::new(log, true))];
+    let tails = [Tail { row: 6, call: Some("Container.withExec(args: [\"go\", \"test\"])".to_owned()), log: Log::new(log, true) }];
     let content =
         Content { card: &made.card, outline: &made.outline, tree: &made.tree, state: made.state(), is_full: false, tails: &tails };
     let page = with_scene(|scene| TracePage::new(content, reader, scene));
@@ -231,11 +233,58 @@ fn a_reader_who_is_not_signed_in_sees_no_form_and_no_way_elsewhere() {
 }
 
 #[test]
+fn a_member_who_may_not_share_sees_the_way_to_the_list_and_to_compare() {
+    let made = failed_run(2, &GITHUB);
+    let content = Content { card: &made.card, outline: &made.outline, tree: &made.tree, state: made.state(), is_full: false, tails: &[] };
+    let seen = visibility(&made.card, None, true);
+    let page = |is_member| {
+        let reader = Reader { is_member, share: None, span: None, audience: Audience::of(seen), sharing: None, check: None };
+        with_scene(|scene| TracePage::new(content, reader, scene)).render().expect("renders")
+    };
+    assert!(page(true).contains("href=\"/acme/traces\"") && page(true).contains("/compare\"") && !page(true).contains("<form"));
+    assert!(!page(false).contains("href=\"/acme/traces\"") && !page(false).contains("/compare\""));
+}
+
+/// As Dagger 1.0 tells of a command that fails: the call ends at once and well, the errors above it name it as their origin, and what
+/// ran fails below it, later.
+#[test]
+fn a_call_that_put_off_its_work_has_failed_with_it() {
+    let blames = |mut span: Span| {
+        let purpose = Attributes(vec![("dagger.io/link.purpose".to_owned(), text("error_origin"))]);
+        let link = Link { trace_id: vec![1; 16], span_id: 3_u64.to_be_bytes().to_vec(), attributes: purpose, ..Link::default() };
+        span.links.push(link);
+        span
+    };
+    let spans = vec![
+        blames(failing(span(1, None, "dagger check", 120, Some(20)), "")),
+        blames(failing(span(2, Some(1), "go:test", 110, Some(20)), "")),
+        with(span(3, Some(2), "Container.withExec", 100, Some(100)), &[("dagger.io/dag.pending", Value::Bool(true))]),
+        with(failing(span(4, Some(3), "exec.run", 90, Some(20)), "exit code: 7"), &[("dagger.io/ui.passthrough", Value::Bool(true))]),
+    ];
+    let made = made(2, &GITHUB, spans);
+    let content = Content { card: &made.card, outline: &made.outline, tree: &made.tree, state: made.state(), is_full: false, tails: &[] };
+    let reader = Reader {
+        is_member: true,
+        share: None,
+        span: None,
+        audience: Audience::of(visibility(&made.card, None, true)),
+        sharing: None,
+        check: None,
+    };
+    let page = with_scene(|scene| TracePage::new(content, reader, scene));
+    let failures: Vec<(&str, &[String])> = page.failures.iter().map(|failure| (failure.name.as_str(), &failure.message[..])).collect();
+    assert_eq!(failures, [("Container.withExec", &["exit code: 7".to_owned()][..])]);
+    let states: Vec<(&str, &str)> = page.mount.rows.iter().map(|row| (row.name.as_str(), row.state.word)).collect();
+    assert_eq!(states, [("dagger check", "failed"), ("go:test", "failed"), ("Container.withExec", "failed")]);
+    assert_eq!(reason(&made.outline, &made.tree, 1), Some("exit code: 7"), "of what is below, where a span says nothing itself");
+}
+
+#[test]
 fn what_dagger_hides_is_not_listed_and_failures_come_first() {
     let made = failed_run(2, &GITHUB);
     let content = Content { card: &made.card, outline: &made.outline, tree: &made.tree, state: made.state(), is_full: false, tails: &[] };
     let seen = visibility(&made.card, None, true);
-    let reader = Reader { share: None, span: None, audience: Audience::of(seen), sharing: None, check: None };
+    let reader = Reader { is_member: true, share: None, span: None, audience: Audience::of(seen), sharing: None, check: None };
     let page = with_scene(|scene| TracePage::new(content, reader, scene));
     let rows: Vec<(usize, &str)> = page.mount.rows.iter().map(|row| (row.depth, row.name.as_str())).collect();
     let expected = [
@@ -273,7 +322,7 @@ fn every_state_has_its_sentence() {
         (ended(lost), "lost after 3m20s: its process stopped sending without saying that it ended", "lost"),
     ] {
         let seen = visibility(&made.card, None, true);
-        let reader = Reader { share: None, span: None, audience: Audience::of(seen), sharing: None, check: None };
+        let reader = Reader { is_member: true, share: None, span: None, audience: Audience::of(seen), sharing: None, check: None };
         let content =
             Content { card: &made.card, outline: &made.outline, tree: &made.tree, state: made.state(), is_full: false, tails: &[] };
         let page = with_scene(|scene| TracePage::new(content, reader, scene));

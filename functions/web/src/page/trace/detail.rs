@@ -9,6 +9,7 @@ use quillon_core::trace::state::{TraceState, shown_state};
 
 use super::list::thousands;
 use super::origin::Origin;
+use super::reason::{has_failed, reason};
 use super::sharing::{Audience, LIVES, Sharing};
 use super::{at, state_of, took};
 use crate::link::{Paths, TraceView};
@@ -159,13 +160,26 @@ pub struct Content<'a> {
     pub state: TraceState,
     /// Whether it holds all that it may.
     pub is_full: bool,
-    /// The ends of the logs of what failed, by row.
-    pub tails: &'a [(u32, Log)],
+    /// What is told of each row that failed.
+    pub tails: &'a [Tail],
+}
+
+/// What is told at the top of a row that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    /// The row.
+    pub row: u32,
+    /// Its call with the arguments, where it is one.
+    pub call: Option<String>,
+    /// The end of its log.
+    pub log: Log,
 }
 
 /// How the reader came here, and what they may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reader {
+    /// Whether they see the traces of the org.
+    pub is_member: bool,
     /// The token of the share link that opened the page.
     pub share: Option<String>,
     /// The span to open.
@@ -191,7 +205,7 @@ impl TracePage {
         let (checks, tests) = (insight::checks(outline, tree), insight::tests(outline, tree));
         let (failures, more_failures) = page.failures();
         let verdict = verdict(card, state, now_ms);
-        let is_member = reader.sharing.is_some();
+        let is_member = reader.is_member;
         let origin = Origin::of(card, scene.site, scene.paths);
         Self {
             traces_href: is_member.then(|| scene.paths.traces()),
@@ -285,10 +299,10 @@ impl Page<'_> {
         leaves
     }
 
-    /// A check that says that it did not pass has failed, however its span ended.
+    /// A check that says that it did not pass has failed, however its span ended, and so has a call in which an error began.
     fn leaf_state(&self, row: u32) -> State {
-        let has_failed = self.content.outline.rows.get(row as usize).is_some_and(|row| row.flags.is_failed_check());
-        if has_failed { state_of(TraceState::Failed) } else { self.state(row) }
+        let is_failed = self.content.outline.rows.get(row as usize).is_some_and(|row| has_failed(row.flags));
+        if is_failed { state_of(TraceState::Failed) } else { self.state(row) }
     }
 
     fn failures(&self) -> (Vec<Failure>, usize) {
@@ -297,13 +311,14 @@ impl Page<'_> {
         let failure = |row: &u32| {
             let mut path: Vec<String> = tree.ancestors(*row).take(64).map(|row| self.name(row)).collect();
             path.reverse();
-            let message = outline.note_of(*row).map(|note| note.message.as_str()).unwrap_or_default();
+            let message = reason(outline, tree, *row).unwrap_or_default();
+            let tail = tails.iter().find(|tail| tail.row == *row);
             Failure {
-                name: self.name(*row),
+                name: tail.and_then(|tail| tail.call.clone()).unwrap_or_else(|| self.name(*row)),
                 href: self.href(*row),
                 path,
                 message: message.lines().take(MAX_MESSAGE_LINES).map(visible).collect(),
-                log: tails.iter().find(|(tail, _)| tail == row).map(|(_, log)| log.clone()).filter(|log| log.absence.is_none()),
+                log: tail.map(|tail| tail.log.clone()).filter(|log| log.absence.is_none()),
             }
         };
         (origins.iter().take(MAX_FAILURES).map(failure).collect(), origins.len().saturating_sub(MAX_FAILURES))
@@ -342,7 +357,7 @@ impl Page<'_> {
                 break;
             }
             let Some(row) = outline.rows.get(number as usize) else { continue };
-            let has_failed = row.flags.is_failure() || row.flags.is_failed_check();
+            let has_failed = has_failed(row.flags);
             let is_capsule = is_inside || row.flags.contains(Flags::ENCAPSULATED);
             if (row.flags.contains(Flags::INTERNAL) || is_capsule) && !has_failed {
                 continue;

@@ -18,7 +18,8 @@ fn trace() -> TraceId {
 async fn begin(account: &Account) {
     let now = account.cloud.clock().now();
     let later = now + SignedDuration::from_hours(1);
-    let wish = Reserve { chunks: 1, records: 1, bytes: 1, now, expires_at: later, due_at: now, limit_records: 9, limit_bytes: 9 };
+    let (chunks, records, bytes, limit_records, limit_bytes, limit_spans) = (1, 1, 1, 9, 9, None);
+    let wish = Reserve { chunks, records, bytes, now, expires_at: later, due_at: now, limit_records, limit_bytes, limit_spans };
     let reserved = account.traces().reserve(development::org(), trace(), &wish).await.expect("a table");
     assert!(matches!(reserved, Reserved::Seq { first: 1, .. }), "{reserved:?}");
 }

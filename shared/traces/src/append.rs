@@ -74,17 +74,14 @@ impl Traces {
             due_at: later(now, FIRST_LOOK),
             limit_records: MAX_RECORDS,
             limit_bytes: MAX_BYTES,
+            // What no outline takes in need not be stored. That the run is over has to be, with whatever else came in the same batch.
+            limit_spans: (batch.signal == Signal::Traces && !batch.headline.has_root()).then_some(MAX_SPANS as u64),
         };
         let (first, head) = match self.store.reserve(claim.org, batch.trace, &reserve).await? {
             Reserved::Seq { first, head } => (first, head),
             Reserved::Deleted => return Ok(Appended::Deleted),
             Reserved::Full => return Ok(Appended::Full),
         };
-        // What no outline takes in need not be stored; the numbers stay empty, which means nothing.
-        let has_all = head.seal.as_ref().is_some_and(|pointer| pointer.spans >= MAX_SPANS as u64);
-        if batch.signal == Signal::Traces && has_all {
-            return Ok(Appended::Full);
-        }
         let kind = match batch.signal {
             Signal::Traces => ChunkKind::Spans,
             Signal::Logs => ChunkKind::Logs,

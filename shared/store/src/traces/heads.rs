@@ -44,6 +44,8 @@ pub struct Reserve {
     pub limit_records: u64,
     /// From so many bytes on the trace is full.
     pub limit_bytes: u64,
+    /// From so many sealed spans on the trace is full; none for what is taken in however many there are.
+    pub limit_spans: Option<u64>,
 }
 
 /// What became of a reservation.
@@ -58,7 +60,7 @@ pub enum Reserved {
     },
     /// The trace was deleted, and stays so.
     Deleted,
-    /// The trace has as many records or bytes as it may have.
+    /// The trace has as many records, bytes or spans as it may have.
     Full,
 }
 
@@ -151,6 +153,12 @@ impl TraceStore {
         set_once.extend(due(reserve.due_at));
         let mut set = vec![("last_ms", now), ("ttl", number(reserve.expires_at.as_second()))];
         set.extend(item::label(Kind::TraceHead));
+        let mut tests = vec![
+            Test::Lacks("deleted_at"),
+            Test::LacksOrLess("records", number(reserve.limit_records)),
+            Test::LacksOrLess("bytes", number(reserve.limit_bytes)),
+        ];
+        tests.extend(reserve.limit_spans.map(|most| Test::LacksOrLess("seal.spans", number(most))));
         let update = Update {
             set,
             set_once,
@@ -160,11 +168,7 @@ impl TraceStore {
                 ("unsealed", number(reserve.records)),
                 ("bytes", number(reserve.bytes)),
             ],
-            tests: vec![
-                Test::Lacks("deleted_at"),
-                Test::LacksOrLess("records", number(reserve.limit_records)),
-                Test::LacksOrLess("bytes", number(reserve.limit_bytes)),
-            ],
+            tests,
             ..Update::default()
         };
         match self.access.update("reserve a place in a trace", &self.table, &key, &update).await? {

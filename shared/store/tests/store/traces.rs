@@ -5,7 +5,7 @@ use quillon_core::audit::{AuditAction, AuditEntry};
 use quillon_core::id::{AttemptId, OrgId, RepositoryId};
 use quillon_core::trace::TraceId;
 use quillon_core::trace::card::{Card, Claim};
-use quillon_store::{ChunkKind, Page, PartKind, Reserve, Reserved, StoredChunk, TraceHead, Written};
+use quillon_store::{ChunkKind, Page, PartKind, Reserve, Reserved, SealPointer, StoredChunk, TraceHead, Written};
 
 use crate::golden::assert_stored;
 use crate::sample::{at, org_id, other_org_id};
@@ -26,6 +26,7 @@ pub(crate) fn reserve(records: u64, now: Timestamp) -> Reserve {
         due_at: at(60),
         limit_records: 1_000,
         limit_bytes: 1_000_000,
+        limit_spans: None,
     }
 }
 
@@ -147,6 +148,21 @@ async fn a_full_trace_takes_nothing_more() {
     assert!(matches!(db.traces.reserve(org_id(), trace(2), &heavy).await.expect("an answer"), Reserved::Seq { .. }));
     assert_eq!(db.traces.reserve(org_id(), trace(2), &reserve(1, at(0))).await.expect("an answer"), Reserved::Full);
     assert_eq!(db.traces.head(org_id(), trace(1)).await.expect("an answer").map(|head| head.seq), Some(2));
+}
+
+#[tokio::test]
+async fn a_trace_with_all_its_spans_sealed_takes_what_may_be_its_end() {
+    let db = Db::new().await;
+    let (org, trace) = (org_id(), trace(1));
+    let limited = |most| Reserve { limit_spans: most, ..reserve(1, at(0)) };
+    let answer = async |most| db.traces.reserve(org, trace, &limited(most)).await.expect("an answer");
+    assert!(matches!(answer(Some(1)).await, Reserved::Seq { first: 1, .. }), "nothing is sealed yet");
+    let (generation, _) = db.traces.begin_seal(org, trace, at(600)).await.expect("an answer").expect("a trace");
+    let sealed = SealPointer { spans: 7, ..pointer(generation, 1) };
+    assert_eq!(db.traces.finish_seal(org, trace, None, &sealed, 1, None).await.expect("an answer"), Written::Done);
+    assert!(matches!(answer(Some(8)).await, Reserved::Seq { first: 2, .. }));
+    assert_eq!((answer(Some(7)).await, answer(Some(1)).await), (Reserved::Full, Reserved::Full));
+    assert!(matches!(answer(None).await, Reserved::Seq { first: 3, .. }));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use quillon_core::attempt::later;
+use quillon_core::trace::outline::MAX_SPANS;
 use quillon_store::TraceHead;
 
 use crate::sealed::Receipt;
@@ -28,6 +29,10 @@ const LEAST: u64 = 8_192;
 /// make somebody who opens a large running trace wait for its tail.
 const SHARE: u64 = 2;
 
+/// Near the most spans that a trace may have, how many records are worth a compaction at least: only it says how many spans those are
+/// of, and whether more are taken in.
+const LEAST_NEAR_THE_END: u64 = 65_536;
+
 /// What to do with a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Plan {
@@ -45,8 +50,15 @@ pub(super) enum Plan {
 
 /// Whether so much has come in that reading it becomes slow.
 pub(crate) fn is_worth_compacting(head: &TraceHead) -> bool {
-    let sealed = head.seal.as_ref().map_or(0, |pointer| pointer.spans + pointer.logs + pointer.metrics);
-    head.unsealed >= LEAST.max(sealed / SHARE)
+    let least = head.seal.as_ref().map_or(LEAST, |pointer| {
+        let share = LEAST.max((pointer.spans + pointer.logs + pointer.metrics) / SHARE);
+        match (MAX_SPANS as u64).saturating_sub(pointer.spans) {
+            // It is full: of spans nothing more comes.
+            0 => share,
+            room => share.min(room.max(LEAST_NEAR_THE_END)),
+        }
+    });
+    head.unsealed >= least
 }
 
 /// Decides.
@@ -134,6 +146,20 @@ mod tests {
         }
         let buried = TraceHead { seq: 0, ..head(0, 0, None) };
         assert_eq!(plan(&buried, false, at(0)), Plan::Nothing { look_at: None });
+    }
+
+    #[test]
+    fn near_the_most_spans_a_trace_is_compacted_sooner() {
+        for (spans, unsealed) in
+            [(100_000, 50_000), (1_000_000, 500_000), (1_800_000, 200_000), (1_999_999, 65_536), (2_000_000, 1_000_000)]
+        {
+            let of = |unsealed| {
+                let mut head = head(unsealed, 0, Some((5, false)));
+                head.seal.as_mut().expect("sealed").spans = spans;
+                head
+            };
+            assert!(is_worth_compacting(&of(unsealed)) && !is_worth_compacting(&of(unsealed - 1)), "{spans}");
+        }
     }
 
     #[test]

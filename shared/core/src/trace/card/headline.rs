@@ -91,6 +91,12 @@ impl Headline {
         self.labels.as_ref()?.labels.git_remote.as_ref()
     }
 
+    /// Whether it says something of what may be the root.
+    #[must_use]
+    pub fn has_root(&self) -> bool {
+        self.root.is_some()
+    }
+
     /// Whether it says nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -27,6 +27,11 @@ struct Wire {
     ended_at: Option<i64>,
     #[serde(default)]
     canceled_at: Option<i64>,
+    /// When it ends by itself, however somebody asked for that.
+    #[serde(default)]
+    cancel_at: Option<i64>,
+    #[serde(default)]
+    cancel_at_period_end: bool,
     items: Items,
 }
 
@@ -52,7 +57,7 @@ enum Worth {
 
 /// What a list of subscriptions says; none when none of them ever began.
 pub(crate) fn report(list: List, customer: &str, now: Timestamp) -> Result<Option<Report>, Error> {
-    let mut best: Option<((Worth, i64), String, Standing)> = None;
+    let mut best: Option<((Worth, i64), Report)> = None;
     let mut running = 0;
     for wire in list.data {
         if wire.customer != customer || !is_id(&wire.id) {
@@ -62,13 +67,25 @@ pub(crate) fn report(list: List, customer: &str, now: Timestamp) -> Result<Optio
         running += u32::from(worth > Worth::Ended);
         let rank = (worth, wire.created);
         if best.as_ref().is_none_or(|(known, ..)| *known < rank) {
-            best = Some((rank, wire.id, standing));
+            let ends_at = ends_at(&wire)?;
+            let report = Report { as_of: now, customer: customer.to_owned(), external: wire.id, standing, ends_at };
+            best = Some((rank, report));
         }
     }
     if running > 1 {
         tracing::warn!(stripe.customer = customer, running, "a customer pays for several subscriptions at once: end all but one at Stripe");
     }
-    Ok(best.map(|(_, external, standing)| Report { as_of: now, customer: customer.to_owned(), external, standing }))
+    Ok(best.map(|(_, report)| report))
+}
+
+/// When a subscription ends that was cancelled and goes on until then. Which of the two says so depends on how it was cancelled:
+/// <https://docs.stripe.com/billing/subscriptions/cancel>.
+fn ends_at(wire: &Wire) -> Result<Option<Timestamp>, Error> {
+    let period_end = wire.items.data.iter().map(|item| item.current_period_end).min();
+    match wire.cancel_at.or(period_end.filter(|_| wire.cancel_at_period_end)) {
+        None => Ok(None),
+        at => time(wire, at).map(Some),
+    }
 }
 
 /// The meaning of each status: <https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses>.
@@ -142,6 +159,20 @@ mod tests {
         ] {
             let found = read(&[subscription("sub_1", status, 1)]).expect(status);
             assert_eq!(found.map(|(_, standing)| standing), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_was_cancelled_to_the_end_of_its_period_says_when_that_is() {
+        for (cancel_at, at_period_end, expected) in
+            [(None, false, None), (None, true, Some(at(60))), (Some(60), true, Some(at(60))), (Some(55), false, Some(at(55)))]
+        {
+            let mut wire = subscription("sub_1", "active", 1);
+            wire["cancel_at"] = json!(cancel_at);
+            wire["cancel_at_period_end"] = json!(at_period_end);
+            let list = serde_json::from_value(json!({ "data": [wire] })).expect("a list");
+            let found = report(list, "cus_1", at(100)).expect("a report").expect("a subscription");
+            assert_eq!((found.standing, found.ends_at), (Standing::Paid { until: at(60) }, expected));
         }
     }
 

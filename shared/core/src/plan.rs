@@ -200,7 +200,8 @@ pub struct StillPaying;
 /// # Errors
 /// While the payment provider would go on charging for it.
 pub fn may_delete(subscription: Option<&Subscription>) -> Result<(), StillPaying> {
-    if subscription.is_some_and(Subscription::is_running) { Err(StillPaying) } else { Ok(()) }
+    // What was cancelled to the end of its period is not charged for again.
+    if subscription.is_some_and(|it| it.is_running() && it.ends_at.is_none()) { Err(StillPaying) } else { Ok(()) }
 }
 
 /// What an org pays for.
@@ -210,6 +211,9 @@ pub struct Subscription {
     pub plan: Plan,
     /// How it stands.
     pub state: SubscriptionState,
+    /// When the payment provider ends it by itself, because somebody cancelled it; none while it is renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
     /// The customer at the payment provider, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
@@ -271,17 +275,22 @@ impl Subscription {
     #[must_use]
     pub fn free(now: Timestamp) -> Self {
         let state = SubscriptionState::Active { until: None };
-        Self { plan: Plan::Individual, state, customer: None, external: None, as_of: None, chosen_at: Some(now) }
+        Self { plan: Plan::Individual, state, ends_at: None, customer: None, external: None, as_of: None, chosen_at: Some(now) }
     }
 
     /// Until when the plan is in force unless there is news; none for ever.
     #[must_use]
     pub fn lasts_until(&self) -> Option<Timestamp> {
-        match &self.state {
+        let lasts = match &self.state {
             SubscriptionState::Trialing { ends_at, .. } => Some(later(*ends_at, NEWS_GRACE)),
             SubscriptionState::Active { until } => until.map(|until| later(until, NEWS_GRACE)),
             SubscriptionState::PastDue { since } => Some(later(*since, PAYMENT_GRACE)),
             SubscriptionState::Cancelled { at } => Some(*at),
+        };
+        match (lasts, self.ends_at) {
+            // No news of a renewal is to come.
+            (Some(lasts), Some(ends_at)) => Some(lasts.min(ends_at)),
+            (lasts, ends_at) => lasts.or(ends_at),
         }
     }
 
@@ -342,6 +351,9 @@ mod tests {
                 None => assert_eq!(of(10_000 * DAY), paid),
             }
         }
+        let ending = Subscription { ends_at: Some(at(30 * DAY)), ..team(SubscriptionState::Active { until: Some(at(30 * DAY)) }) };
+        let of = |seconds| entitlements(Billing::On, Some(&ending), at(seconds));
+        assert_eq!((of(30 * DAY - 1), of(30 * DAY)), (paid, free), "cancelled: no renewal is waited for");
         assert_eq!(entitlements(Billing::On, None, at(0)), free);
         assert_eq!(entitlements(Billing::On, Some(&Subscription::free(at(0))), at(10_000 * DAY)), free);
     }
@@ -365,6 +377,9 @@ mod tests {
         assert_eq!(may_delete(Some(&Subscription::free(at(0)))), Ok(()));
         assert_eq!(may_delete(Some(&team(SubscriptionState::Cancelled { at: at(0) }))), Ok(()));
         assert_eq!(may_delete(Some(&team(SubscriptionState::PastDue { since: at(0) }))), Err(StillPaying));
+        let paid = team(SubscriptionState::Active { until: Some(at(DAY)) });
+        assert_eq!(may_delete(Some(&paid)), Err(StillPaying));
+        assert_eq!(may_delete(Some(&Subscription { ends_at: Some(at(DAY)), ..paid })), Ok(()));
     }
 
     #[test]

@@ -51,17 +51,18 @@ impl Tenancy {
     }
 }
 
-/// What people are told of: a choice, another plan, another state. That a period was renewed is none of it.
+/// What people are told of: a choice, another plan, another state, an end that was asked for. That a period was renewed is none of it.
 fn entries(known: &Org, next: &Subscription, event: &Event, deed: &Deed<'_>) -> Vec<AuditEntry> {
     let action = match event {
         Event::Chosen(_) => AuditAction::PlanChosen,
         Event::Reported(_) => AuditAction::PlanChanged,
         Event::Known { .. } => return vec![],
     };
-    let words = |subscription: &Subscription| (subscription.plan, subscription.state.word());
+    let words = |subscription: &Subscription| (subscription.plan, subscription.state.word(), subscription.ends_at.is_some());
     if known.subscription.as_ref().map(words) == Some(words(next)) {
         return vec![];
     }
-    let (plan, state) = words(next);
-    vec![deed.entry(known.id, action, plan.label(), &state.replace('_', " "))]
+    let (plan, state, is_ending) = words(next);
+    let ending = if is_ending { ", and ends by itself" } else { "" };
+    vec![deed.entry(known.id, action, plan.label(), &format!("{}{ending}", state.replace('_', " ")))]
 }

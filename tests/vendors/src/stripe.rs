@@ -176,7 +176,7 @@ impl Stripe {
             "status": if ends.is_some() { "trialing" } else { "active" },
             "metadata": { "org": session.reference },
             "trial_start": ends.map(|_| now), "trial_end": ends, "canceled_at": null, "ended_at": null,
-            "cancel_at_period_end": false,
+            "cancel_at": null, "cancel_at_period_end": false,
             "items": { "object": "list", "has_more": false, "data": [{
                 "id": "si_1", "object": "subscription_item", "quantity": 1,
                 "current_period_start": now, "current_period_end": ends.unwrap_or(now + MONTH),
@@ -195,6 +195,16 @@ impl Stripe {
     /// A new period begins and is not paid for.
     pub fn fail_payment(&self, subscription: &str) {
         self.begin_period(subscription, "past_due");
+    }
+
+    /// Somebody cancels at the portal: it goes on to the end of its period.
+    pub fn cancel_at_period_end(&self, subscription: &str) {
+        let now = self.now();
+        self.change(subscription, |subscription| {
+            subscription["canceled_at"] = json!(now);
+            subscription["cancel_at"] = subscription["items"]["data"][0]["current_period_end"].clone();
+            subscription["cancel_at_period_end"] = json!(true);
+        });
     }
 
     /// A subscription ends now.

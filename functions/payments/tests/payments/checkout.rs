@@ -24,6 +24,11 @@ async fn from_the_checkout_to_a_trial_to_the_end() {
 
     world.post("/acme/billing/portal", &world.ann, &[]).await.expect(200, "/p/session/");
     assert_eq!(world.stripe.portals(), [world.customer().await]);
+    world.stripe.cancel_at_period_end(&subscription);
+    world.get("/acme/billing/back", Some(&world.ann)).await.expect(303, "/acme/settings?tab=Plan");
+    let ending = world.subscription().await;
+    assert!(matches!(ending.state, SubscriptionState::Trialing { ends_at, .. } if ending.ends_at == Some(ends_at)), "{ending:?}");
+    assert!(world.entitled().await.checks, "what was paid for goes on to its end");
     world.stripe.cancel(&subscription);
     world.get("/acme/billing/back", Some(&world.ann)).await.expect(303, "/acme/settings?tab=Plan");
     assert!(!world.entitled().await.checks);
@@ -32,7 +37,7 @@ async fn from_the_checkout_to_a_trial_to_the_end() {
     let plan: Vec<_> = entries.iter().filter(|entry| matches!(entry.action, AuditAction::PlanChosen | AuditAction::PlanChanged)).collect();
     let mut told: Vec<(&str, &str)> = plan.iter().map(|entry| (entry.who.as_str(), entry.detail.as_str())).collect();
     told.sort_unstable();
-    assert_eq!(told, [("Stripe", "cancelled"), ("Stripe", "trialing")]);
+    assert_eq!(told, [("Stripe", "cancelled"), ("Stripe", "trialing"), ("Stripe", "trialing, and ends by itself")]);
     assert_eq!(entries.iter().filter(|entry| entry.action == AuditAction::PortalOpened).count(), 1);
 }
 

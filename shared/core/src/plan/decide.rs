@@ -32,6 +32,8 @@ pub struct Report {
     pub external: String,
     /// How it stands.
     pub standing: Standing,
+    /// When it ends by itself, because somebody cancelled it.
+    pub ends_at: Option<Timestamp>,
 }
 
 /// How a paid subscription stands.
@@ -140,6 +142,8 @@ fn as_reported(known: &Subscription, report: &Report) -> Subscription {
     };
     Subscription {
         plan,
+        // What has ended, or is free, has no end to come.
+        ends_at: report.ends_at.filter(|_| plan.is_paid() && !matches!(state, SubscriptionState::Cancelled { .. })),
         state,
         customer: known.customer.clone(),
         external: Some(report.external.clone()),
@@ -148,6 +152,6 @@ fn as_reported(known: &Subscription, report: &Report) -> Subscription {
     }
 }
 
-fn rank(subscription: &Subscription) -> (Option<Timestamp>, &SubscriptionState, &Option<String>, Plan) {
-    (subscription.as_of, &subscription.state, &subscription.external, subscription.plan)
+fn rank(subscription: &Subscription) -> (Option<Timestamp>, &SubscriptionState, &Option<String>, Plan, Option<Timestamp>) {
+    (subscription.as_of, &subscription.state, &subscription.external, subscription.plan, subscription.ends_at)
 }

@@ -57,6 +57,7 @@ fn states() -> Vec<(&'static str, Option<Subscription>)> {
     let team = |state| Subscription {
         plan: Plan::Team,
         state,
+        ends_at: None,
         customer: Some("a".to_owned()),
         external: Some("x".to_owned()),
         as_of: Some(day(-2)),
@@ -81,13 +82,14 @@ fn states() -> Vec<(&'static str, Option<Subscription>)> {
         ("paid, no news of the renewal", Some(team(SubscriptionState::Active { until: Some(day(-4)) }))),
         ("past due", Some(team(SubscriptionState::PastDue { since: day(-2) }))),
         ("past due for long", Some(team(SubscriptionState::PastDue { since: day(-15) }))),
+        ("paid, ends then", Some(Subscription { ends_at: Some(day(20)), ..team(SubscriptionState::Active { until: Some(day(20)) }) })),
         ("cancelled", Some(team(SubscriptionState::Cancelled { at: day(-3) }))),
     ]
 }
 
 fn events() -> Vec<(String, Event)> {
     let report = |as_of, external: &str, standing| {
-        Event::Reported(Report { as_of: day(as_of), customer: "a".to_owned(), external: external.to_owned(), standing })
+        Event::Reported(Report { as_of: day(as_of), customer: "a".to_owned(), external: external.to_owned(), standing, ends_at: None })
     };
     let mut events: Vec<(String, Event)> = vec![
         ("individual is chosen".to_owned(), Event::Chosen(Plan::Individual)),
@@ -106,7 +108,23 @@ fn events() -> Vec<(String, Event)> {
             events.push((format!("{name}, {when}"), report(as_of, external, standing)));
         }
     }
-    let stranger = Report { as_of: day(0), customer: "b".to_owned(), external: "z".to_owned(), standing: Standing::Ended { at: day(0) } };
+    let cancelled = |standing, ends_at| Report {
+        as_of: day(0),
+        customer: "a".to_owned(),
+        external: "x".to_owned(),
+        standing,
+        ends_at: Some(day(ends_at)),
+    };
+    let (paid, trial) = (Standing::Paid { until: day(29) }, Standing::Trialing { started_at: day(-1), ends_at: day(13) });
+    events.push(("paid, cancelled to its end, now".to_owned(), Event::Reported(cancelled(paid, 29))));
+    events.push(("trialing, cancelled to its end, now".to_owned(), Event::Reported(cancelled(trial, 13))));
+    let stranger = Report {
+        as_of: day(0),
+        customer: "b".to_owned(),
+        external: "z".to_owned(),
+        standing: Standing::Ended { at: day(0) },
+        ends_at: None,
+    };
     events.push(("ended, of another customer".to_owned(), Event::Reported(stranger)));
     events
 }
@@ -124,6 +142,9 @@ fn show(subscription: Option<&Subscription>) -> String {
         SubscriptionState::Cancelled { at } => format!("cancelled at {}", days(*at)),
     };
     let mut text = format!("{} {state} {may}", subscription.plan);
+    if let Some(ends_at) = subscription.ends_at {
+        text += &format!(", ends at {}", days(ends_at));
+    }
     if let Some(customer) = &subscription.customer {
         text += &format!(", customer {customer}");
     }

@@ -23,8 +23,9 @@ fn standing() -> impl Strategy<Value = Standing> {
 }
 
 fn report() -> impl Strategy<Value = Event> {
-    (time(), "[xy]", standing())
-        .prop_map(|(as_of, external, standing)| Event::Reported(Report { as_of, customer: "a".to_owned(), external, standing }))
+    (time(), "[xy]", standing(), proptest::option::of(time())).prop_map(|(as_of, external, standing, ends_at)| {
+        Event::Reported(Report { as_of, customer: "a".to_owned(), external, standing, ends_at })
+    })
 }
 
 fn state() -> impl Strategy<Value = SubscriptionState> {
@@ -40,10 +41,12 @@ fn subscription() -> impl Strategy<Value = Option<Subscription>> {
     let plan = prop_oneof![Just(Plan::Individual), Just(Plan::Team)];
     let customer = proptest::option::of(Just("a".to_owned()));
     let external = proptest::option::of("[xy]");
-    let parts = (plan, state(), customer, external, proptest::option::of(time()), proptest::option::of(time()));
-    let subscription = parts.prop_map(|(plan, state, customer, external, as_of, chosen_at)| Subscription {
+    let some_time = || proptest::option::of(time());
+    let parts = (plan, state(), some_time(), customer, external, some_time(), some_time());
+    let subscription = parts.prop_map(|(plan, state, ends_at, customer, external, as_of, chosen_at)| Subscription {
         plan,
         state,
+        ends_at,
         customer,
         external,
         as_of,
@@ -71,7 +74,7 @@ proptest! {
 
     #[test]
     fn the_newest_news_is_how_it_stands(first in subscription(), events in proptest::collection::vec(report(), 1..6)) {
-        let newest = Report { as_of: at(9 * DAY), customer: "a".to_owned(), external: "z".to_owned(), standing: Standing::Paid { until: at(0) } };
+        let newest = Report { as_of: at(9 * DAY), customer: "a".to_owned(), external: "z".to_owned(), standing: Standing::Paid { until: at(0) }, ends_at: None };
         let mut events = events;
         events.insert(0, Event::Reported(newest));
         let last = after(first, &events).expect("a subscription");

@@ -57,6 +57,8 @@ pub struct Offer {
     pub explanation: &'static str,
     /// Whether it is the one in force.
     pub is_current: bool,
+    /// Whether it holds by itself once the one in force has ended.
+    pub is_next: bool,
 }
 
 /// The forms of the tab: they go to the function that payments go through.
@@ -98,7 +100,9 @@ impl PlanPage {
             ),
             Billing::On => {
                 let in_force = subscription.filter(|it| it.is_in_force(now)).map_or(Plan::Individual, |it| it.plan);
-                (Some(in_force.label()), Plan::ALL.into_iter().map(|plan| Offer::of(plan, in_force)).collect(), stand(subscription, now))
+                let is_ending = subscription.is_some_and(|it| it.ends_at.is_some() && it.is_in_force(now));
+                let offers = Plan::ALL.into_iter().map(|plan| Offer::of(plan, in_force, is_ending));
+                (Some(in_force.label()), offers.collect(), stand(subscription, now))
             }
         };
         Self { plan, state, usage: usage(&allowed, counts), plans, forms: None, news: None }
@@ -106,8 +110,9 @@ impl PlanPage {
 }
 
 impl Offer {
-    fn of(plan: Plan, in_force: Plan) -> Self {
-        Self { word: plan.word(), label: plan.label(), explanation: plan.explanation(), is_current: plan == in_force }
+    fn of(plan: Plan, in_force: Plan, is_ending: bool) -> Self {
+        let (is_current, is_next) = (plan == in_force, is_ending && !plan.is_paid());
+        Self { word: plan.word(), label: plan.label(), explanation: plan.explanation(), is_current, is_next }
     }
 }
 
@@ -118,6 +123,10 @@ fn stand(subscription: Option<&Subscription>, now: Timestamp) -> Stand {
         return Stand { key: "nothing", words: "Nobody has chosen a plan yet: the free one holds.".to_owned() };
     };
     let label = subscription.plan.label();
+    if let Some(ends_at) = subscription.ends_at.filter(|ends_at| now < *ends_at) {
+        let words = format!("The {label} plan was cancelled and ends on {}. It can be resumed until then.", day(ends_at));
+        return Stand { key: "cancelled", words };
+    }
     match &subscription.state {
         SubscriptionState::Trialing { ends_at, .. } if now < *ends_at => {
             let days = usize::try_from((ends_at.duration_since(now).as_hours() + 23) / 24).unwrap_or(0);
@@ -216,6 +225,19 @@ mod tests {
         ] {
             let words = stand(Some(&team(state)), at(at_day * DAY)).words;
             assert!(words.contains(expected), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_plan_that_is_not_renewed_says_when_it_ends() {
+        let ends_at = Some(at(30 * DAY));
+        for state in [
+            SubscriptionState::Active { until: ends_at },
+            SubscriptionState::Trialing { started_at: at(0), ends_at: at(30 * DAY) },
+            SubscriptionState::PastDue { since: at(0) },
+        ] {
+            let words = stand(Some(&Subscription { ends_at, ..team(state) }), at(DAY)).words;
+            assert_eq!(words, "The Team plan was cancelled and ends on 14 Feb 2027. It can be resumed until then.");
         }
     }
 

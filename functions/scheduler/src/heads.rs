@@ -25,7 +25,7 @@ pub(crate) async fn sweep_all(deps: &Deps, now: Timestamp) -> Result<(), Error> 
         let listed = app.installations(number).await?;
         for installation in listed.items.iter().filter(|installation| !installation.is_suspended) {
             let Some(claimed) = claim::of(deps, installation.id, now).await? else { continue };
-            let known = lifecycle::repositories_of(deps, claimed.org, installation.id).await?;
+            let known = deps.workflow.store.repositories_reached(claimed.org, installation.id).await?;
             if known.is_empty() {
                 // The word of its claim was lost, or GitHub has just given it its first repository.
                 lifecycle::refresh_installation(deps, installation.id, Note::Always, now).await?;

@@ -10,13 +10,9 @@ use quillon_core::message::EventMessage;
 use quillon_core::org::{Installation, Repository, RepositorySettings, SourceMode};
 use quillon_core::run::CommitKey;
 use quillon_github::view::RepositoryView;
-use quillon_store::Page;
 
 use crate::claim::Claimed;
 use crate::{Deps, Error, claim, observe};
-
-/// How many items one page of our own listings has.
-const PAGE: u32 = 100;
 
 /// When a repository is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +158,7 @@ pub(crate) async fn refresh_installation(deps: &Deps, id: InstallationId, note: 
 pub(crate) async fn on_claim(deps: &Deps, id: InstallationId, org: OrgId, now: Timestamp) -> Result<(), Error> {
     let holder = deps.workflow.store.installation(id).await?.and_then(|installation| installation.org);
     if holder != Some(org) {
-        for known in repositories_of(deps, org, id).await? {
+        for known in deps.workflow.store.repositories_reached(org, id).await? {
             stop_heads(deps, known.id, &CancelReason::RepositoryGone, now).await?;
             // Lost where another installation reaches it by now.
             deps.workflow.store.unlist_repository(known.id, id).await.map(|_moved| ())?;
@@ -191,7 +187,7 @@ async fn note_reachable(deps: &Deps, claimed: &Claimed, note: Note, now: Timesta
 }
 
 async fn drop_unreachable(deps: &Deps, claimed: &Claimed, reachable: &BTreeSet<RepositoryId>, now: Timestamp) -> Result<(), Error> {
-    for known in repositories_of(deps, claimed.org, claimed.id).await? {
+    for known in deps.workflow.store.repositories_reached(claimed.org, claimed.id).await? {
         if known.is_enabled && !reachable.contains(&known.id) {
             disable_repository(deps, claimed.id, known.id, &CancelReason::RepositoryGone, now).await?;
         }
@@ -202,22 +198,8 @@ async fn drop_unreachable(deps: &Deps, claimed: &Claimed, reachable: &BTreeSet<R
 /// Stops what runs or waits for an installation of an org.
 pub(crate) async fn stop_installation(deps: &Deps, org: Option<OrgId>, id: InstallationId, now: Timestamp) -> Result<(), Error> {
     let Some(org) = org else { return Ok(()) };
-    for known in repositories_of(deps, org, id).await? {
+    for known in deps.workflow.store.repositories_reached(org, id).await? {
         stop_heads(deps, known.id, &CancelReason::InstallationGone, now).await?;
     }
     Ok(())
-}
-
-/// The repositories of an org that an installation reached when they were last looked at.
-pub(crate) async fn repositories_of(deps: &Deps, org: OrgId, id: InstallationId) -> Result<Vec<Repository>, Error> {
-    let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let listed = deps.workflow.store.repositories_of(org, &Page { after, limit: PAGE }).await?;
-        found.extend(listed.items.into_iter().filter(|repository| repository.installation == id));
-        match listed.next {
-            Some(next) => after = Some(next),
-            None => return Ok(found),
-        }
-    }
 }

@@ -14,7 +14,7 @@ use crate::page::{Page, Paged};
 use crate::read::Sort;
 use crate::{Result, Store, Written, orgs};
 
-const PREFIX: &str = "INST#";
+pub(crate) const PREFIX: &str = "INST#";
 
 fn key(installation: InstallationId) -> Key {
     Key::new(format!("{PREFIX}{installation}"), "INST")

@@ -8,10 +8,9 @@ use quillon_core::org::{Installation, Org};
 use crate::item::{Kind, decode};
 use crate::keys::{millis, string};
 use crate::orgs::{DELETIONS, DeletionBody, claim_key, deletion_key, key};
-use crate::page::Page;
 use crate::read::Sort;
 use crate::write::{Action, Condition};
-use crate::{Result, Store, Written, ci, customers, invites, members, orgs, repositories, tokens};
+use crate::{Result, Store, Written, ci, customers, installations, invites, members, orgs, repositories, tokens};
 
 /// Most orgs that are deleted in one go.
 const MAX_DUE: usize = 100;
@@ -77,25 +76,15 @@ impl Store {
             keys.extend(self.access.keys(&self.list_orgs(operation, orgs::partition(org), Sort::Prefix(prefix))).await?);
         }
         self.access.delete_many(operation, &self.tables.orgs, &keys).await?;
-        for installation in self.claimed_installations(org).await? {
+        let claimed =
+            self.access.range(&self.list_orgs(operation, orgs::partition(org), Sort::Prefix(installations::PREFIX)), None).await?;
+        for item in claimed {
+            let installation: Installation = decode(Kind::Installation, item)?;
             // Lost is one that nobody holds any more.
             let _released: Written = self.release_installation(installation.id, org).await?;
         }
         let range = self.list_orgs(operation, orgs::partition(org), Sort::Prefix(repositories::PREFIX));
         let left = self.access.range(&range, None).await?;
         self.access.delete_unchanged(operation, &self.tables.orgs, left).await
-    }
-
-    async fn claimed_installations(&self, org: OrgId) -> Result<Vec<Installation>> {
-        let mut claimed = Vec::new();
-        let mut page = Page::first(100);
-        loop {
-            let listed = self.installations_of(org, &page).await?;
-            claimed.extend(listed.items);
-            match listed.next {
-                Some(next) => page.after = Some(next),
-                None => return Ok(claimed),
-            }
-        }
     }
 }

@@ -126,6 +126,17 @@ impl Store {
         Ok(found.iter().find(|repository| repository.is_enabled).or(found.first()).cloned())
     }
 
+    /// The repositories of an org that an installation reached when they were last looked at, by name.
+    ///
+    /// # Errors
+    /// Transient, refused or corrupt.
+    pub async fn repositories_reached(&self, org: OrgId, installation: InstallationId) -> Result<Vec<Repository>> {
+        let range = self.list_orgs("list what an installation reaches", orgs::partition(org), Sort::Prefix(PREFIX));
+        let items = self.access.range(&range, None).await?;
+        let all: Vec<Repository> = items.into_iter().map(|item| decode(Kind::Repository, item)).collect::<Result<_>>()?;
+        Ok(all.into_iter().filter(|repository| repository.installation == installation).collect())
+    }
+
     /// The repositories of an org by name.
     ///
     /// # Errors

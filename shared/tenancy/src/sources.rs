@@ -1,18 +1,17 @@
 //! Git sources: which installations an org has, which repositories of them are checked, and how.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use quillon_core::audit::AuditAction;
 use quillon_core::id::{InstallationId, OrgId, RepositoryId, UserId};
 use quillon_core::org::{Installation, Repository, RepositorySettings, SourceMode, TraceAccess};
 use quillon_core::person::User;
 use quillon_core::source::SeenSources;
-use quillon_store::{Page, Store, Written};
+use quillon_store::{Store, Written};
 
 use crate::error::{Error, Result};
 use crate::{Deed, Tenancy};
-
-/// How many repositories are read at once.
-const PAGE: u32 = 100;
 
 impl Tenancy {
     /// Remembers for some minutes what a person administers, as GitHub has just said.
@@ -110,8 +109,10 @@ impl Tenancy {
     ) -> Result<Installation> {
         self.open(org).await?;
         let known = self.installation_of(org, installation).await?;
-        let reached = self.repositories_of(org, installation).await?;
-        if selected.iter().any(|id| reached.iter().all(|repository| repository.id != *id)) {
+        let reached = self.store.repositories_reached(org, installation).await?;
+        let selected: BTreeSet<RepositoryId> = selected.iter().copied().collect();
+        let known_ids: BTreeSet<RepositoryId> = reached.iter().map(|repository| repository.id).collect();
+        if !selected.is_subset(&known_ids) {
             return Err(Error::NotFound("repository of this GitHub account"));
         }
         let wanted = |repository: &Repository| match mode {
@@ -133,20 +134,6 @@ impl Tenancy {
             change_settings(&self.store, org, repository.id, |settings| settings.autocheck = wanted(repository)).await?;
         }
         Ok(saved)
-    }
-
-    /// The repositories of an org that an installation reaches.
-    async fn repositories_of(&self, org: OrgId, installation: InstallationId) -> Result<Vec<Repository>> {
-        let mut found = Vec::new();
-        let mut page = Page::first(PAGE);
-        loop {
-            let listed = self.store.repositories_of(org, &page).await?;
-            found.extend(listed.items.into_iter().filter(|repository| repository.installation == installation));
-            match listed.next {
-                Some(next) => page.after = Some(next),
-                None => return Ok(found),
-            }
-        }
     }
 
     /// Says whether the commits of a repository are checked.

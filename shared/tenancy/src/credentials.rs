@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use quillon_core::org::Token;
 use quillon_core::person::User;
+use quillon_core::text::with_causes;
 use quillon_store::Written;
 
 use crate::Tenancy;
@@ -45,7 +46,7 @@ impl Tenancy {
         if let Some(used) = login.used(now) {
             match self.store.save_login_use(&used).await {
                 Ok(Written::Done | Written::Lost) => {}
-                Err(error) => tracing::warn!(login.id = %login.id, "the use of a login was not written down: {error}"),
+                Err(error) => tracing::warn!(login.id = %login.id, "the use of a login was not written down: {}", with_causes(&error)),
             }
         }
         Ok(Some(Principal::Person(Box::new(user))))
@@ -57,7 +58,7 @@ impl Tenancy {
         if token.is_use_news(now)
             && let Err(error) = self.store.touch_token(&hash, &token, now).await
         {
-            tracing::warn!(token.id = %token.id, "the use of a token was not written down: {error}");
+            tracing::warn!(token.id = %token.id, "the use of a token was not written down: {}", with_causes(&error));
         }
         Ok(Some(Principal::Token(Box::new(token))))
     }

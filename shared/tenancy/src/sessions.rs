@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use quillon_core::Sensitive;
 use quillon_core::id::{SessionId, UserId};
 use quillon_core::session::{Holder, Session};
+use quillon_core::text::with_causes;
 use quillon_store::Written;
 
 use crate::error::{Error, Result};
@@ -66,7 +67,7 @@ impl Tenancy {
             // It was ended meanwhile.
             Ok(Written::Lost) => Ok(None),
             Err(error) => {
-                tracing::warn!(session.id = %session.id, "the use of a session was not written down: {error}");
+                tracing::warn!(session.id = %session.id, "the use of a session was not written down: {}", with_causes(&error));
                 Ok(Some(session))
             }
         }

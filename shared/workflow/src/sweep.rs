@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use quillon_core::attempt::{Event, REMINDER, later};
 use quillon_core::message::EventMessage;
 use quillon_core::run::{Run, RunKey, RunState};
+use quillon_core::text::with_causes;
 use quillon_store::{Due, Written};
 
 use crate::{Error, Workflow};
@@ -50,7 +51,7 @@ impl Workflow {
                 };
                 if let Err(error) = outcome {
                     swept.failed += 1;
-                    tracing::error!("the sweep could not deal with {due:?}: {error}");
+                    tracing::error!("the sweep could not deal with {due:?}: {}", with_causes(&error));
                 }
             }
             let is_stuck = swept.failed > failed_before;

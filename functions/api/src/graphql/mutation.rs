@@ -84,7 +84,7 @@ impl Mutation {
         #[graphql(desc = "Whose plan it is.")] org: ID,
     ) -> Result<String, Failure> {
         let access = door::org(context, Field::CreatePortalSession, &org).await?;
-        Ok(portal::url(context.data_unchecked::<Deps>(), &access).await?)
+        Ok(portal::url(context.data_unchecked::<Deps>(), &access, context.data_unchecked::<Asker>()).await?)
     }
 
     /// Says who may read the traces of a repository: everyone while it is public, or members only. True once it is so.

@@ -105,4 +105,6 @@ async fn who_pays_is_sent_to_the_portal() {
     scene.stripe.set_down(true);
     let answer = scene.portal().await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer}");
+    let deeds = scene.world.deeds(scene.org).await;
+    assert_eq!(deeds.iter().filter(|(_, deed)| *deed == "portal_opened").count(), 1, "{deeds:?}");
 }

@@ -14,9 +14,6 @@ const MAX_PAGE: usize = 3 << 20;
 /// Records of a line.
 const LINE: usize = 256;
 
-/// Spans that are read at once: each may be large.
-const STEP: usize = 32;
-
 /// About how many bytes of records a line holds at most.
 const MAX_LINE: usize = 1 << 20;
 
@@ -77,16 +74,7 @@ impl Traces {
         let first = u32::try_from(done).map_err(|_| Error::InvalidCursor)?;
         let rows = u32::try_from(snapshot.outline.len()).unwrap_or(u32::MAX);
         let rows: Vec<u32> = (first..rows).take(LINE).collect();
-        let mut spans = Vec::new();
-        let mut held = 0;
-        for rows in rows.chunks(STEP) {
-            let more = self.spans(snapshot, rows).await?;
-            held += more.iter().map(weight::span).sum::<usize>();
-            spans.extend(more);
-            if held >= MAX_LINE {
-                break;
-            }
-        }
+        let spans = self.first_spans(snapshot, &rows, MAX_LINE).await?;
         Ok((json::traces(snapshot.trace, &spans), spans.len() as u64))
     }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use quillon_core::trace::outline::{Place, Row};
 use quillon_core::trace::span::{Attributes, Span, SpanEvent};
 
-use crate::Traces;
 use crate::error::{Error, Result};
 use crate::open::MAX_TRIES;
 use crate::sealed::Detail;
 use crate::snapshot::Snapshot;
+use crate::{Traces, weight};
 
 /// Where a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +75,28 @@ pub(crate) fn whole(detail: &Detail, row: &Row, name: &str) -> Span {
     }
 }
 
+/// The first spans of a list that come in any order, some of them twice.
+struct FirstSpans {
+    spans: BTreeMap<usize, Span>,
+    bytes: usize,
+    /// From here on there is no room.
+    end: usize,
+}
+
+impl FirstSpans {
+    fn add(&mut self, at: usize, span: Span, most: usize) {
+        self.bytes += weight::span(&span);
+        if let Some(twice) = self.spans.insert(at, span) {
+            self.bytes -= weight::span(&twice);
+        }
+        while self.bytes > most && self.spans.len() > 1 {
+            let Some((at, last)) = self.spans.pop_last() else { break };
+            self.bytes -= weight::span(&last);
+            self.end = at;
+        }
+    }
+}
+
 impl Traces {
     /// The rows that changed after a cursor, in ascending order; none when that is no longer told apart, and everything has to be read.
     #[must_use]
@@ -91,6 +113,21 @@ impl Traces {
         let mut visit = |at: usize, row: &Row, name: &str, record: Record<'_>| found[at] = Some(record.span(row, name));
         self.visit(snapshot, rows, &mut visit).await?;
         found.into_iter().zip(rows).map(|(span, row)| span.ok_or(Error::NoRow(*row))).collect()
+    }
+
+    /// The newest records of the first of some rows, in their order: as many as take about `most` bytes of memory, at least one.
+    ///
+    /// # Errors
+    /// As [`Traces::spans`].
+    pub async fn first_spans(&self, snapshot: &Snapshot, rows: &[u32], most: usize) -> Result<Vec<Span>> {
+        let mut first = FirstSpans { spans: BTreeMap::new(), bytes: 0, end: usize::MAX };
+        let mut visit = |at: usize, row: &Row, name: &str, record: Record<'_>| {
+            if at < first.end {
+                first.add(at, record.span(row, name), most);
+            }
+        };
+        self.visit(snapshot, rows, &mut visit).await?;
+        Ok(first.spans.into_values().collect())
     }
 
     /// Shows the records of rows, in the order in which they are kept; `at` is the place of the row among those asked for. Some may be

@@ -136,6 +136,24 @@ async fn the_tail_of_logs_is_what_came_since() {
 }
 
 #[tokio::test]
+async fn no_more_spans_are_read_than_fit() {
+    let db = Db::new().await;
+    let traces = db.traces();
+    let id = trace(0);
+    let records = (1..=9).map(|number| span(id, number, 0, &"x".repeat(1_000), ns(0, number), None)).collect();
+    let _ = traces.append(&claim(org()), &spans(records, at(0)), at(0)).await.expect("appended");
+    let snapshot = traces.open(org(), id, at(0)).await.expect("opened").expect("there");
+    let rows = [8, 3, 5, 1, 0];
+    let first = async |most| {
+        let spans = traces.first_spans(&snapshot, &rows, most).await.expect("spans");
+        spans.iter().map(|span| snapshot.outline.row(span.id).expect("a row")).collect::<Vec<_>>()
+    };
+    assert_eq!((first(1).await, first(1 << 20).await), (vec![8], rows.to_vec()));
+    let some = first(8_000).await;
+    assert!(some.len() > 1 && some.len() < rows.len() && rows.starts_with(&some), "{some:?}");
+}
+
+#[tokio::test]
 async fn a_missing_chunk_is_waited_for_then_passed_and_still_read_when_it_comes() {
     let db = Db::new().await;
     let traces = db.traces();

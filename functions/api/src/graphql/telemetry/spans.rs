@@ -18,6 +18,9 @@ use crate::access::Field;
 use crate::error::ApiError;
 use crate::graphql::error::Failure;
 
+/// Bytes of memory that spans take which are loaded at once: each may be of some megabytes.
+const MAX_LOADED: usize = 8 << 20;
+
 /// The answer to a subscription, once it is certain that the caller may have it.
 ///
 /// # Errors
@@ -97,10 +100,11 @@ impl Feed {
 
     /// Loads the next rows.
     async fn load(&mut self) -> Result<(), ApiError> {
-        let rows: Vec<u32> = self.rows.drain(..self.rows.len().min(cost::BATCH_RECORDS)).collect();
+        let rows: Vec<u32> = self.rows.iter().take(cost::BATCH_RECORDS).copied().collect();
         let snapshot = &self.reader.snapshot;
         let newest_ms = snapshot.outline.last_received_ms().unwrap_or_default();
-        let spans = self.reader.traces.spans(snapshot, &rows).await?;
+        let spans = self.reader.traces.first_spans(snapshot, &rows, MAX_LOADED).await?;
+        self.rows.drain(..spans.len());
         for (number, span) in rows.into_iter().zip(spans) {
             let Some(row) = choice::row(&snapshot.outline, number) else { continue };
             let place = Place {

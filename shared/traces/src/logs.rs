@@ -1,10 +1,11 @@
 //! Log records in the order of their times, of a span, of everything below it, or of the whole trace.
 
 use std::collections::{BinaryHeap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use quillon_core::trace::SpanId;
-use quillon_core::trace::outline::{NO_SEGMENT, Stray};
+use quillon_core::trace::outline::{NO_SEGMENT, Outline, Stray};
 use quillon_core::trace::span::LogRecord;
 
 use crate::error::{Error, Result};
@@ -64,6 +65,18 @@ impl Wanted {
         match self {
             Self::All => true,
             Self::Of(spans) => record.span.is_some_and(|span| spans.contains(&span)),
+        }
+    }
+}
+
+impl Wanted {
+    /// The first segment with records that these admit and those do not.
+    fn first_beside(&self, those: &Self, outline: &Outline) -> u32 {
+        let segment = |span: &SpanId| outline.row(*span).map_or(0, |row| outline.rows[row as usize].log_first);
+        match (self, those) {
+            (Self::Of(these), Self::Of(those)) => these.difference(those).map(segment).min().unwrap_or(NO_SEGMENT),
+            (Self::All, Self::Of(_)) => 0,
+            (Self::All | Self::Of(_), Self::All) => NO_SEGMENT,
         }
     }
 }
@@ -172,9 +185,11 @@ impl Traces {
         let limit = usize::try_from(page.limit).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
         let mut current = None;
         for _ in 0..MAX_TRIES {
-            let snapshot: &Snapshot = current.as_deref().unwrap_or(snapshot);
-            match self.logs_now(snapshot, &Selection::new(snapshot, span, descendants), after, limit).await {
-                Err(Error::Moved) => current = Some(self.again(snapshot).await?),
+            let now: &Snapshot = current.as_deref().unwrap_or(snapshot);
+            // Whoever reads a snapshot and then follows the trace gets what came since by then.
+            let count = if now.begins_with_logs_of(snapshot) { snapshot.log_count() } else { u64::MAX };
+            match self.logs_now(now, &Selection::new(now, span, descendants), after, limit, count).await {
+                Err(Error::Moved) => current = Some(self.again(now).await?),
                 outcome => return outcome,
             }
         }
@@ -186,7 +201,15 @@ impl Traces {
         self.open(snapshot.org, snapshot.trace, snapshot.at).await?.ok_or(Error::Moved)
     }
 
-    async fn logs_now(&self, snapshot: &Snapshot, selection: &Selection, after: Option<Position>, limit: usize) -> Result<Logs> {
+    /// Of the first `count` records to arrive.
+    async fn logs_now(
+        &self,
+        snapshot: &Snapshot,
+        selection: &Selection,
+        after: Option<Position>,
+        limit: usize,
+        count: u64,
+    ) -> Result<Logs> {
         let mut arrival = 0;
         let mut segments: Vec<(At, Segment, u64)> = Vec::new();
         for (at, number, segment) in snapshot.log_segments() {
@@ -202,7 +225,7 @@ impl Traces {
                 continue;
             }
             let records = self.log_records(snapshot.of(), at).await?;
-            for (record, arrival) in records.iter().zip(arrival..) {
+            for (record, arrival) in records.iter().zip(arrival..count.max(arrival)) {
                 let position = (record.time_ns, arrival);
                 if after.is_none_or(|after| position > after) && selection.wanted.admits(record) {
                     first.offer(position, record);
@@ -217,33 +240,58 @@ impl Traces {
         Ok(Logs { items: found.into_iter().map(|placed| placed.record).collect(), next, end, total: selection.total })
     }
 
-    /// The log records that came in chunks after a cursor, by time, then by arrival; none when they are no longer told apart, and all
-    /// have to be read again.
+    /// The log records that a snapshot has and an earlier one had not, by time, then by arrival; none when they are not told apart, and
+    /// all have to be read again.
     ///
     /// # Errors
-    /// When the table cannot be used.
+    /// When the table cannot be used, or the trace is sealed faster than it can be read.
     pub async fn logs_since(
         &self,
         snapshot: &Snapshot,
-        since: u64,
+        earlier: &Snapshot,
         span: Option<SpanId>,
         descendants: bool,
     ) -> Result<Option<Vec<LogRecord>>> {
-        if since < snapshot.inside.through_seq || since > snapshot.cursor {
+        if !snapshot.begins_with_logs_of(earlier) {
             return Ok(None);
         }
-        let Selection { wanted, .. } = Selection::new(snapshot, span, descendants);
-        let mut found = Vec::new();
-        for (seq, _) in snapshot.inside.log_chunks.iter().filter(|(seq, _)| *seq > since) {
-            match self.log_records(snapshot.of(), At::Chunk(*seq)).await {
-                Ok(records) => found.extend(records.iter().filter(|record| wanted.admits(record)).cloned()),
-                Err(Error::Moved) => return Ok(None),
-                Err(error) => return Err(error),
+        let mut current = None;
+        for _ in 0..MAX_TRIES {
+            let now: &Snapshot = current.as_deref().unwrap_or(snapshot);
+            if !now.begins_with_logs_of(snapshot) {
+                return Ok(None);
             }
+            let arrivals = earlier.log_count()..snapshot.log_count();
+            let (wanted, before) = (Selection::new(snapshot, span, descendants), Selection::new(earlier, span, descendants));
+            match self.arrived(now, arrivals, &wanted, &before.wanted).await {
+                Err(Error::Moved) => current = Some(self.again(now).await?),
+                outcome => return outcome.map(Some),
+            }
+        }
+        Err(Error::Moved)
+    }
+
+    /// The wanted records among the arrivals. Of spans that were not wanted before, earlier ones too: a record may come before its span.
+    async fn arrived(&self, snapshot: &Snapshot, arrivals: Range<u64>, selection: &Selection, before: &Wanted) -> Result<Vec<LogRecord>> {
+        let beside = selection.wanted.first_beside(before, &snapshot.outline);
+        let mut found = Vec::new();
+        let mut arrival = 0;
+        for (at, number, segment) in snapshot.log_segments() {
+            let first = arrival;
+            arrival += u64::from(segment.records);
+            if first >= arrivals.end || (arrival <= arrivals.start && number < beside) {
+                continue;
+            }
+            let records = self.log_records(snapshot.of(), at).await?;
+            let fresh =
+                |arrival: u64, record: &LogRecord| arrivals.contains(&arrival) || (arrival < arrivals.start && !before.admits(record));
+            let records =
+                records.iter().zip(first..).filter(|(record, arrival)| selection.wanted.admits(record) && fresh(*arrival, record));
+            found.extend(records.map(|(record, _)| record.clone()));
         }
         // Stable: of equal times the first to come is the first.
         found.sort_by_key(|record| record.time_ns);
-        Ok(Some(found))
+        Ok(found)
     }
 }
 

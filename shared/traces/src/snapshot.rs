@@ -67,6 +67,8 @@ pub(crate) struct Inside {
     /// Numbers that were passed without a chunk, and when: it may still come.
     gaps: Vec<(u64, i64)>,
     passed: u64,
+    /// How many chunks came after they had been passed.
+    late: u64,
     /// What a reader was told of every row, and by which cursor.
     told: Vec<Told>,
     /// Changes up to here are no longer told apart.
@@ -90,6 +92,23 @@ impl Snapshot {
         let seen = quillon_core::trace::state::trace_state(&self.outline, &self.tree, now_ms);
         // Without any span, the head says whether anybody still sends.
         if self.outline.is_empty() { crate::list::state(&self.card, Some(&self.head), now_ms) } else { seen }
+    }
+
+    /// Whether it has the same records as another one of the same trace.
+    #[must_use]
+    pub fn has_same_records(&self, other: &Self) -> bool {
+        (self.cursor, self.inside.generation, self.inside.late) == (other.cursor, other.inside.generation, other.inside.late)
+    }
+
+    /// How many log records it has.
+    pub(crate) fn log_count(&self) -> u64 {
+        self.log_segments().map(|(_, _, segment)| u64::from(segment.records)).sum()
+    }
+
+    /// Whether the log records of an earlier one are the first ones of this: they are, but where a sealer has put a chunk in its place
+    /// that had been passed.
+    pub(crate) fn begins_with_logs_of(&self, earlier: &Self) -> bool {
+        self.inside.generation == earlier.inside.generation || earlier.inside.passed == 0
     }
 
     /// Whether a chunk that was passed may still come.
@@ -252,6 +271,7 @@ impl Growing {
                 let inside = Arc::make_mut(&mut self.inside);
                 let Some(late) = inside.gaps.iter().position(|(seq, _)| *seq == chunk.seq) else { return Ok(None) };
                 inside.gaps.remove(late);
+                inside.late += 1;
                 self.is_late = true;
             }
             Step::Read => {

@@ -123,16 +123,41 @@ async fn the_tail_of_logs_is_what_came_since() {
     let bodies = |records: Vec<quillon_core::trace::span::LogRecord>| {
         records.iter().filter_map(|record| record.body.as_text().map(str::to_owned)).collect::<Vec<_>>()
     };
-    let since = traces.logs_since(&now, before.cursor, Some(span_id(1)), true).await.expect("logs").expect("told apart");
+    let since = traces.logs_since(&now, &before, Some(span_id(1)), true).await.expect("logs").expect("told apart");
     assert_eq!(bodies(since), ["second\n", "third\n"]);
-    let own = traces.logs_since(&now, before.cursor, Some(span_id(1)), false).await.expect("logs").expect("told apart");
+    let own = traces.logs_since(&now, &before, Some(span_id(1)), false).await.expect("logs").expect("told apart");
     assert_eq!(bodies(own), ["second\n"]);
     let page = LogPage { after: found.end, limit: 10 };
     assert_eq!(bodies(traces.logs(&now, Some(span_id(1)), true, &page).await.expect("logs").items), ["second\n", "third\n"]);
     traces.seal(org(), id, at(1_000)).await.expect("sealed");
     let sealed = traces.open(org(), id, at(1_000)).await.expect("opened").expect("there");
-    assert_eq!(traces.logs_since(&sealed, before.cursor, None, true).await.expect("logs"), None);
+    // A seal in between changes nothing of that, and neither does a line that is older than those which were read.
+    let since = traces.logs_since(&sealed, &before, Some(span_id(1)), true).await.expect("logs").expect("told apart");
+    assert_eq!(bodies(since), ["second\n", "third\n"]);
+    let old = logs(vec![log(id, 2, ns(0, 2), "late\n")], at(1_001));
+    let _ = traces.append(&claim(org()), &old, at(1_001)).await.expect("appended");
+    let last = traces.open(org(), id, at(1_001)).await.expect("opened").expect("there");
+    let since = traces.logs_since(&last, &now, Some(span_id(1)), true).await.expect("logs").expect("told apart");
+    assert_eq!(bodies(since), ["late\n"]);
+    assert_eq!(bodies(traces.logs_since(&last, &last, None, true).await.expect("logs").expect("told apart")), [""; 0]);
     assert_eq!(bodies(traces.logs(&sealed, Some(span_id(1)), true, &page).await.expect("logs").items), ["second\n", "third\n"]);
+}
+
+#[tokio::test]
+async fn a_log_that_came_before_its_span_comes_with_it() {
+    let db = Db::new().await;
+    let traces = db.traces();
+    let id = trace(0);
+    let root = spans(vec![span(id, 1, 0, "dagger check", ns(0, 1), None)], at(0));
+    let _ = traces.append(&claim(org()), &root, at(0)).await.expect("appended");
+    let _ = traces.append(&claim(org()), &logs(vec![log(id, 2, ns(0, 5), "early\n")], at(0)), at(0)).await.expect("appended");
+    let before = traces.open(org(), id, at(0)).await.expect("opened").expect("there");
+    assert_eq!(traces.logs(&before, Some(span_id(1)), true, &LogPage::first(10)).await.expect("logs").items.len(), 0);
+    let child = spans(vec![span(id, 2, 1, "exec", ns(0, 4), None)], at(1));
+    let _ = traces.append(&claim(org()), &child, at(1)).await.expect("appended");
+    let now = traces.open(org(), id, at(1)).await.expect("opened").expect("there");
+    let since = traces.logs_since(&now, &before, Some(span_id(1)), true).await.expect("logs").expect("told apart");
+    assert_eq!(since.iter().filter_map(|record| record.body.as_text()).collect::<Vec<_>>(), ["early\n"]);
 }
 
 #[tokio::test]
@@ -181,6 +206,7 @@ async fn a_missing_chunk_is_waited_for_then_passed_and_still_read_when_it_comes(
     db.traces.put_chunk(org(), id, &chunk, at(1_000_000)).await.expect("put");
     let late = open(10).await;
     assert_eq!(late.outline.len(), 3);
+    assert!(!late.has_same_records(&passed) && late.cursor == passed.cursor);
     assert_eq!(traces.changed(&late, passed.cursor), Some(vec![2]));
     assert_eq!(traces.spans(&late, &[2]).await.expect("spans")[0].id, span_id(2));
     assert_eq!(db.traces().open(org(), id, at(10)).await.expect("opened").expect("there").outline.len(), 3);

@@ -11,7 +11,7 @@ use quillon_core::trace::span::{Attributes, LogRecord, Value};
 use quillon_core::trace::state::primary_root;
 use quillon_traces::{LogPage, Snapshot};
 
-use super::reader::{self, Reader};
+use super::reader::Reader;
 use super::record::{self, LogMessage};
 use super::{Batches, choice, cost};
 use crate::access::Field;
@@ -114,13 +114,13 @@ impl Feed {
 
     /// Loads what arrived since.
     async fn load_since(&mut self, seen: &Snapshot) -> Result<(), ApiError> {
-        if reader::is_same(&self.reader.snapshot, seen) {
+        if self.reader.snapshot.has_same_records(seen) {
             return Ok(());
         }
         let span = self.span();
-        match self.reader.traces.logs_since(&self.reader.snapshot, seen.cursor, span, self.wanted.is_deep).await? {
+        match self.reader.traces.logs_since(&self.reader.snapshot, seen, span, self.wanted.is_deep).await? {
             Some(records) => self.ready(records, self.wanted.after),
-            // It was sealed meanwhile, and what arrived last is among the rest: the times tell it.
+            // What arrived last is among the rest: the times tell it.
             None => {
                 let newest = record::time(self.newest_ns).0;
                 let mut page = None;

@@ -94,7 +94,7 @@ impl Reader {
         self.clock.until(now.as_millisecond().saturating_add(LOOK_MS).min(until)).await;
         match self.traces.open(self.access.org().id, self.snapshot.trace, self.clock.now()).await? {
             Some(snapshot) => {
-                self.quiet_looks = if is_same(&snapshot, &self.snapshot) { self.quiet_looks.saturating_add(1) } else { 0 };
+                self.quiet_looks = if snapshot.has_same_records(&self.snapshot) { self.quiet_looks.saturating_add(1) } else { 0 };
                 self.snapshot = snapshot;
                 Ok(true)
             }
@@ -110,9 +110,4 @@ impl Reader {
             TraceState::Succeeded | TraceState::Failed | TraceState::Lost | TraceState::Canceled => self.quiet_looks < QUIET_LOOKS,
         }
     }
-}
-
-/// Whether nothing has changed from one look to the other.
-pub(super) fn is_same(one: &Snapshot, other: &Snapshot) -> bool {
-    (one.cursor, one.numbering) == (other.cursor, other.numbering)
 }

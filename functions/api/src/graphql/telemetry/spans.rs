@@ -11,7 +11,7 @@ use quillon_core::trace::outline::{Outline, Row};
 use quillon_traces::Snapshot;
 
 use super::choice::{self, Choice, Wanted};
-use super::reader::{self, Reader};
+use super::reader::Reader;
 use super::record::{Place, Span};
 use super::{Batches, cost};
 use crate::access::Field;
@@ -163,7 +163,7 @@ impl Feed {
     /// Queues what the client has not got of the newest snapshot.
     fn queue_changes(&mut self, seen: &Snapshot) {
         let snapshot = &self.reader.snapshot;
-        if reader::is_same(snapshot, seen) {
+        if snapshot.has_same_records(seen) {
             return;
         }
         let Choice { mut rows, is_partial } = choose(snapshot, &self.wanted);

@@ -23,7 +23,7 @@ use super::github::{ForgeChoice, InstanceSettings};
 use crate::cloud::Due;
 use crate::engine::Storage;
 use crate::engine::server::AccessKey;
-use crate::system::{Gateway, Origins, System};
+use crate::system::{Gateway, Origins, System, people};
 use crate::template::Parameters;
 
 /// How long agents may take to give their work back when the instance stops.
@@ -234,7 +234,9 @@ async fn open_forge(
     config.callback_urls = vec![below(url, "auth/github/callback")?];
     config.setup_url = Some(below(url, "github/setup")?);
     config.people_key = forge_key;
-    Forge::open(config).await.context("the embedded forge does not open")
+    let forge = Forge::open(config).await.context("the embedded forge does not open")?;
+    people::introduce(&forge).context("the embedded forge does not keep its people")?;
+    Ok(forge)
 }
 
 fn parameters(plan: &Plan, forge: Option<&Forge>, url: &Url, webhook_secret: &str) -> Parameters {

@@ -36,7 +36,7 @@ const OURS: &str = "qat_";
 pub(crate) struct LoginOptions {
     /// The org to work in; needed by those who are in several.
     org: Option<OrgName>,
-    /// Address of the server; without it `DAGGER_CLOUD_URL`, else `http://127.0.0.1:8800`.
+    /// Address of the server; without it `DAGGER_CLOUD_URL`, else the one that is signed in to, else `http://127.0.0.1:8800`.
     #[arg(long, value_name = "URL")]
     server: Option<Url>,
     /// Print the link without opening a browser.
@@ -70,7 +70,9 @@ struct Who {
 
 pub(crate) async fn login(options: LoginOptions, environment: &BTreeMap<String, String>) -> anyhow::Result<ExitCode> {
     let directories = Directories::of(environment)?;
-    let server = Server::new(server_url(options.server, environment)?)?;
+    // What cannot be read is replaced.
+    let last = directories.login().ok().flatten().map(|login| login.server);
+    let server = Server::new(server_url(options.server, environment, last)?)?;
     if let Some(warning) = clear_text(server.url()) {
         say(&warning);
     }
@@ -211,7 +213,8 @@ fn choose<'a>(orgs: &'a [Membership], wanted: Option<&OrgName>) -> Result<&'a Me
     }
 }
 
-fn server_url(given: Option<Url>, environment: &BTreeMap<String, String>) -> anyhow::Result<Url> {
+/// Where to sign in: what is said, else what this shell works with, else where this person signed in last.
+fn server_url(given: Option<Url>, environment: &BTreeMap<String, String>, last: Option<String>) -> anyhow::Result<Url> {
     match (given, environment.get("DAGGER_CLOUD_URL").filter(|url| !url.is_empty())) {
         (Some(url), _) => base(url),
         (None, Some(text)) => {
@@ -219,7 +222,10 @@ fn server_url(given: Option<Url>, environment: &BTreeMap<String, String>) -> any
                 text.parse().with_context(|| format!("`DAGGER_CLOUD_URL` is `{text}`, which is no address: set it, or use `--server`"))?;
             base(url)
         }
-        (None, None) => Ok(DEFAULT_SERVER.parse()?),
+        (None, None) => match last.and_then(|last| base(last.parse().ok()?).ok()) {
+            Some(url) => Ok(url),
+            None => Ok(DEFAULT_SERVER.parse()?),
+        },
     }
 }
 

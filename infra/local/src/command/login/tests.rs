@@ -252,12 +252,19 @@ fn the_server_is_the_one_that_was_named() {
     let environment = |value: &str| BTreeMap::from([("DAGGER_CLOUD_URL".to_owned(), value.to_owned())]);
     let url = |text: &str| text.parse::<Url>().expect("a url");
     let of = |given: Option<&str>, environment: &BTreeMap<String, String>| {
-        server_url(given.map(url), environment).map(|url| url.to_string()).ok()
+        server_url(given.map(url), environment, None).map(|url| url.to_string()).ok()
     };
     assert_eq!(of(None, &BTreeMap::new()).as_deref(), Some("http://127.0.0.1:8800/"));
     assert_eq!(of(None, &environment("https://ci.example.com")).as_deref(), Some("https://ci.example.com/"));
     assert_eq!(of(Some("https://a.example"), &environment("https://b.example")).as_deref(), Some("https://a.example/"));
     assert_eq!(of(None, &environment("nonsense")), None);
+    // Whoever is told to name an org does not have to name the server again.
+    let after = |last: &str, environment: &BTreeMap<String, String>| {
+        server_url(None, environment, Some(last.to_owned())).map(|url| url.to_string()).ok()
+    };
+    assert_eq!(after("https://last.example", &BTreeMap::new()).as_deref(), Some("https://last.example/"));
+    assert_eq!(after("https://last.example", &environment("https://b.example")).as_deref(), Some("https://b.example/"));
+    assert_eq!(after("rubbish", &BTreeMap::new()).as_deref(), Some("http://127.0.0.1:8800/"));
     for bad in ["ftp://a.example", "https://user:secret@a.example", "https://a.example/?q=1", "file:///etc/passwd", "https://a.example/#x"]
     {
         assert!(base(url(bad)).is_err(), "{bad}");

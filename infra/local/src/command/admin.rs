@@ -1,21 +1,37 @@
-//! `quillon admin`: orgs, people, tokens, agents and settings of a running `up`.
+//! `quillon admin`: orgs, people, tokens, agents and settings of a running `up`, or of an instance elsewhere.
 
 mod installation;
 mod member;
 mod org;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use quillon_core::name::RepositoryName;
 use quillon_core::org::{OrgName, Scope};
 use reqwest::Method;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::DataDirectory;
 use super::client::Client;
-use super::data::Data;
+use super::data::{Contact, Data};
+
+/// Where the operator's key is, for an instance that is not beside.
+const OPERATOR_KEY: &str = "QUILLON_OPERATOR_KEY";
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    command: Command,
+    /// Address of an instance elsewhere, such as one on AWS; its operator's key is read from `QUILLON_OPERATOR_KEY`.
+    #[arg(long, global = true, value_name = "URL")]
+    server: Option<Url>,
+    #[command(flatten)]
+    data: DataDirectory,
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -38,10 +54,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Installation(installation::Command),
     /// Print a new link that signs a browser in as the operator.
-    SignIn {
-        #[command(flatten)]
-        data: DataDirectory,
-    },
+    SignIn,
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,16 +74,12 @@ pub(crate) enum Token {
         /// first three.
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<Scope>,
-        #[command(flatten)]
-        data: DataDirectory,
     },
     /// List the tokens of an org.
     List {
         /// Name of the org.
         #[arg(long)]
         org: OrgName,
-        #[command(flatten)]
-        data: DataDirectory,
     },
     /// Make a token stop working.
     Revoke {
@@ -79,8 +88,6 @@ pub(crate) enum Token {
         org: OrgName,
         /// Its id, as `list` shows it.
         id: quillon_core::id::TokenId,
-        #[command(flatten)]
-        data: DataDirectory,
     },
 }
 
@@ -94,20 +101,13 @@ pub(crate) enum Agent {
         /// Minutes until the token expires.
         #[arg(long, default_value_t = 60, value_name = "MINUTES")]
         expires_in_minutes: u32,
-        #[command(flatten)]
-        data: DataDirectory,
     },
     /// List the agents.
-    List {
-        #[command(flatten)]
-        data: DataDirectory,
-    },
+    List,
     /// Make an agent's credential stop working.
     Remove {
         /// Its id, as `list` shows it.
         id: quillon_core::id::AgentId,
-        #[command(flatten)]
-        data: DataDirectory,
     },
 }
 
@@ -117,8 +117,6 @@ pub(crate) enum Repository {
     Show {
         /// `owner/name`.
         repository: RepositoryName,
-        #[command(flatten)]
-        data: DataDirectory,
     },
     /// Replace the settings.
     Set {
@@ -126,30 +124,37 @@ pub(crate) enum Repository {
         repository: RepositoryName,
         /// The settings as JSON, as `show` prints them; what is left out gets its default.
         settings: String,
-        #[command(flatten)]
-        data: DataDirectory,
     },
 }
 
-pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Token(command) => token(command).await?,
-        Command::Agent(command) => agent(command).await?,
-        Command::Repository(command) => repository(command).await?,
-        Command::Org(command) => org::run(command).await?,
-        Command::Member(command) => member::run(command).await?,
-        Command::Installation(command) => installation::run(command).await?,
-        Command::SignIn { data } => {
-            let contact = Data::contact(&data.data)?;
+pub(crate) async fn run(options: Options, environment: &BTreeMap<String, String>) -> anyhow::Result<ExitCode> {
+    let client = &Client::new(contact(&options, environment)?)?;
+    match options.command {
+        Command::Token(command) => token(client, command).await?,
+        Command::Agent(command) => agent(client, command).await?,
+        Command::Repository(command) => repository(client, command).await?,
+        Command::Org(command) => org::run(client, command).await?,
+        Command::Member(command) => member::run(client, command).await?,
+        Command::Installation(command) => installation::run(client, command).await?,
+        Command::SignIn => {
+            let contact = client.contact();
             say(&format!("{}operator/sign-in?key={}", contact.url, contact.operator_key));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn token(command: Token) -> anyhow::Result<()> {
+/// The instance that is meant: one of this machine, or any whose operator's key is at hand.
+fn contact(options: &Options, environment: &BTreeMap<String, String>) -> anyhow::Result<Contact> {
+    let Some(server) = &options.server else { return Data::contact(&options.data.data) };
+    let key = environment.get(OPERATOR_KEY).map(|key| key.trim()).filter(|key| !key.is_empty());
+    let key = key.with_context(|| format!("`{OPERATOR_KEY}` is not set: with `--server` it holds the operator's key of that instance"))?;
+    Contact::elsewhere(server.clone(), key)
+}
+
+async fn token(client: &Client, command: Token) -> anyhow::Result<()> {
     match command {
-        Token::Create { org, name, expires_in_days, scopes, data } => {
+        Token::Create { org, name, expires_in_days, scopes } => {
             let mut body = json!({ "org": org, "name": name });
             if let Some(days) = expires_in_days {
                 body["expires_in_days"] = days.into();
@@ -157,50 +162,46 @@ async fn token(command: Token) -> anyhow::Result<()> {
             if !scopes.is_empty() {
                 body["scopes"] = json!(scopes);
             }
-            let answer = client(&data)?.operator(Method::POST, "tokens", Some(&body)).await?;
+            let answer = client.operator(Method::POST, "tokens", Some(&body)).await?;
             // Alone on stdout, so that a script can take it.
             say(answer["token"].as_str().context("the server answered without a token")?);
         }
-        Token::List { org, data } => print(&client(&data)?.operator(Method::GET, &format!("tokens?org={org}"), None).await?)?,
-        Token::Revoke { org, id, data } => {
-            client(&data)?.operator(Method::DELETE, &format!("tokens/{id}?org={org}"), None).await?;
+        Token::List { org } => print(&client.operator(Method::GET, &format!("tokens?org={org}"), None).await?)?,
+        Token::Revoke { org, id } => {
+            client.operator(Method::DELETE, &format!("tokens/{id}?org={org}"), None).await?;
         }
     }
     Ok(())
 }
 
-async fn agent(command: Agent) -> anyhow::Result<()> {
+async fn agent(client: &Client, command: Agent) -> anyhow::Result<()> {
     match command {
-        Agent::Enrol { org, expires_in_minutes, data } => {
+        Agent::Enrol { org, expires_in_minutes } => {
             let mut body = json!({ "expires_in_minutes": expires_in_minutes });
             if let Some(org) = org {
                 body["org"] = org.to_string().into();
             }
-            let answer = client(&data)?.operator(Method::POST, "agent-enrolments", Some(&body)).await?;
+            let answer = client.operator(Method::POST, "agent-enrolments", Some(&body)).await?;
             say(answer["token"].as_str().context("the server answered without a token")?);
         }
-        Agent::List { data } => print(&client(&data)?.operator(Method::GET, "agents", None).await?)?,
-        Agent::Remove { id, data } => {
-            client(&data)?.operator(Method::DELETE, &format!("agents/{id}"), None).await?;
+        Agent::List => print(&client.operator(Method::GET, "agents", None).await?)?,
+        Agent::Remove { id } => {
+            client.operator(Method::DELETE, &format!("agents/{id}"), None).await?;
         }
     }
     Ok(())
 }
 
-async fn repository(command: Repository) -> anyhow::Result<()> {
+async fn repository(client: &Client, command: Repository) -> anyhow::Result<()> {
     let path = |repository: &RepositoryName| format!("repositories/{repository}/settings");
     let answer = match command {
-        Repository::Show { repository, data } => client(&data)?.operator(Method::GET, &path(&repository), None).await?,
-        Repository::Set { repository, settings, data } => {
+        Repository::Show { repository } => client.operator(Method::GET, &path(&repository), None).await?,
+        Repository::Set { repository, settings } => {
             let settings: Value = serde_json::from_str(&settings).context("the settings are not JSON")?;
-            client(&data)?.operator(Method::PUT, &path(&repository), Some(&settings)).await?
+            client.operator(Method::PUT, &path(&repository), Some(&settings)).await?
         }
     };
     print(&answer)
-}
-
-fn client(data: &DataDirectory) -> anyhow::Result<Client> {
-    Client::new(Data::contact(&data.data)?)
 }
 
 /// All parts of a list; each part says by `next` what to send as `after` or `page` for the one behind it.

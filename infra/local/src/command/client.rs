@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::data::Contact;
@@ -52,8 +52,7 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer =
-            request.send().await.with_context(|| format!("cannot reach `{}`: is `quillon up` still running?", self.contact.url))?;
+        let answer = request.send().await.with_context(|| format!("cannot reach `{}`: does it still run?", self.contact.url))?;
         let status = answer.status();
         let bytes = answer.bytes().await?;
         let body: Value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
@@ -61,6 +60,8 @@ impl Client {
             return Ok(body);
         }
         match body["error"]["message"].as_str() {
+            // The words of the server are for people with accounts.
+            Some(_) if status == StatusCode::UNAUTHORIZED => bail!("`{}` has another operator's key", self.contact.url),
             Some(message) => bail!("{message}"),
             None => bail!("`{url}` answered {status}: {}", String::from_utf8_lossy(&bytes).trim()),
         }

@@ -29,6 +29,20 @@ pub(crate) struct Contact {
     pub(crate) pid: u32,
 }
 
+impl Contact {
+    /// An instance of which nothing but the operator's key is known.
+    pub(crate) fn elsewhere(mut url: Url, operator_key: &str) -> anyhow::Result<Self> {
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() || url.query().is_some() || url.fragment().is_some() {
+            bail!("`{url}` is not the address of a server: give it as `https://host`");
+        }
+        if !url.path().ends_with('/') {
+            let path = format!("{}/", url.path());
+            url.set_path(&path);
+        }
+        Ok(Self { url, operator_key: operator_key.to_owned(), access_key: String::new(), push_token: None, pid: 0 })
+    }
+}
+
 impl Data {
     /// Makes the directory where it is missing, for its owner only.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {

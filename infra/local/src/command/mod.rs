@@ -44,9 +44,8 @@ enum Command {
     Login(login::LoginOptions),
     /// Sign the dagger CLI of this user out.
     Logout(login::LogoutOptions),
-    /// Operate a running `quillon up`: orgs, people, tokens, agents, settings.
-    #[command(subcommand)]
-    Admin(admin::Command),
+    /// Operate a running `quillon up`, or an instance elsewhere: orgs, people, tokens, agents, settings.
+    Admin(admin::Options),
     /// Look at messages that could not be handled, and send them back.
     Dlq(dlq::Options),
     /// The stand-in for the dagger CLI that the demo uses.
@@ -96,7 +95,7 @@ impl Cli {
             }
             Command::Login(options) => login::login(options, &environment).await,
             Command::Logout(options) => login::logout(options, &environment).await,
-            Command::Admin(command) => admin::run(command).await,
+            Command::Admin(options) => admin::run(options, &environment).await,
             Command::Dlq(options) => dlq::run(options).await,
             Command::DemoEngine { arguments } => Ok(ExitCode::from(quillon_demo_engine::run(arguments, environment).await)),
         }

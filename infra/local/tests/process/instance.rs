@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 pub(crate) const QUILLON: &str = env!("CARGO_BIN_EXE_quillon");
 
@@ -48,11 +48,22 @@ impl Instance {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
+    /// Runs a command that knows no data directory, with this operator's key.
+    pub(crate) fn beside_nothing(&self, arguments: &[&str], key: &str) -> Output {
+        let nowhere = self.data.join("nowhere");
+        Command::new(QUILLON).args(arguments).arg("--data").arg(nowhere).env("QUILLON_OPERATOR_KEY", key).output().expect("a command")
+    }
+
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
+        self.contact("url").trim_end_matches('/').to_owned()
+    }
+
+    /// What it tells those beside it.
+    pub(crate) fn contact(&self, name: &str) -> String {
         let contact = fs::read_to_string(self.data.join("instance.json")).expect("a contact");
         let contact: serde_json::Value = serde_json::from_str(&contact).expect("JSON");
-        contact["url"].as_str().expect("an address").trim_end_matches('/').to_owned()
+        contact[name].as_str().expect("a text").to_owned()
     }
 
     /// Ends it without a word, as a power switch would.

@@ -51,6 +51,33 @@ mod tests {
     }
 
     #[test]
+    fn an_instance_elsewhere_is_operated_with_its_key() {
+        let directory = TempDir::new().expect("a directory");
+        let instance = Instance::start(directory.path(), 0);
+        let (url, key) = (instance.url(), instance.contact("operator_key"));
+        let run = |arguments: &[&str], key: &str| {
+            let output = instance.beside_nothing(arguments, key);
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+        };
+        let enrolled = run(&["admin", "--server", &url, "agent", "enrol"], &key).expect("a token");
+        assert_eq!(enrolled.trim().lines().count(), 1, "{enrolled}");
+        let made = run(&["admin", "org", "create", "beta", "--server", &url], &key).expect("an org");
+        assert!(made.contains("\"beta\""), "{made}");
+        let link = run(&["admin", "sign-in", "--server", &url], &key).expect("a link");
+        assert_eq!(link.trim(), format!("{url}/operator/sign-in?key={key}"));
+        for (arguments, key, words) in [
+            (vec!["admin", "org", "list", "--server", url.as_str()], "", "`QUILLON_OPERATOR_KEY` is not set"),
+            (vec!["admin", "org", "list", "--server", url.as_str()], "0123", "has another operator's key"),
+            (vec!["admin", "org", "list", "--server", "file:///etc"], "0123", "is not the address of a server"),
+            (vec!["admin", "org", "list"], key.as_str(), "no `quillon up` runs"),
+        ] {
+            let error = run(&arguments, key).expect_err("a refusal");
+            assert!(error.contains(words), "{arguments:?}: {error}");
+        }
+    }
+
+    #[test]
     fn the_operator_keeps_orgs() {
         let directory = TempDir::new().expect("a directory");
         let instance = Instance::start(directory.path(), 0);

@@ -6,16 +6,13 @@ use quillon_core::org::OrgName;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{client, list, print};
-use crate::command::DataDirectory;
+use super::{list, print};
+use crate::command::client::Client;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the installations that GitHub knows, with the orgs that have claimed them.
-    List {
-        #[command(flatten)]
-        data: DataDirectory,
-    },
+    List,
     /// Give an installation that nobody has to an org, without asking who administers the account at GitHub.
     Claim {
         /// Its number at GitHub, as `list` shows it.
@@ -23,17 +20,15 @@ pub(crate) enum Command {
         /// Name of the org.
         #[arg(long)]
         org: OrgName,
-        #[command(flatten)]
-        data: DataDirectory,
     },
 }
 
-pub(super) async fn run(command: Command) -> anyhow::Result<()> {
+pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<()> {
     match command {
-        Command::List { data } => print(&list(&client(&data)?, "installations", "installations", "page").await?),
-        Command::Claim { id, org, data } => {
+        Command::List => print(&list(client, "installations", "installations", "page").await?),
+        Command::Claim { id, org } => {
             let body = json!({ "org": org });
-            print(&client(&data)?.operator(Method::POST, &format!("installations/{id}/claim"), Some(&body)).await?)
+            print(&client.operator(Method::POST, &format!("installations/{id}/claim"), Some(&body)).await?)
         }
     }
 }

@@ -8,8 +8,8 @@ use quillon_core::org::OrgName;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{client, list, print, say};
-use crate::command::DataDirectory;
+use super::{list, print, say};
+use crate::command::client::Client;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -23,8 +23,6 @@ pub(crate) enum Command {
         /// `admin` or `member`; repeat it for both.
         #[arg(long = "role", default_value = "member", value_name = "ROLE")]
         roles: Vec<Role>,
-        #[command(flatten)]
-        data: DataDirectory,
     },
     /// Invite somebody; prints the link alone, once.
     Invite {
@@ -36,16 +34,12 @@ pub(crate) enum Command {
         /// `admin` or `member`; repeat it for both.
         #[arg(long = "role", default_value = "member", value_name = "ROLE")]
         roles: Vec<Role>,
-        #[command(flatten)]
-        data: DataDirectory,
     },
     /// List the members of an org.
     List {
         /// Name of the org.
         #[arg(long)]
         org: OrgName,
-        #[command(flatten)]
-        data: DataDirectory,
     },
     /// Take somebody out of an org; what they ran stays.
     Remove {
@@ -54,27 +48,23 @@ pub(crate) enum Command {
         org: OrgName,
         /// Their id, as `list` shows it.
         user: UserId,
-        #[command(flatten)]
-        data: DataDirectory,
     },
 }
 
-pub(super) async fn run(command: Command) -> anyhow::Result<()> {
+pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Add { org, user, roles, data } => {
+        Command::Add { org, user, roles } => {
             let body = json!({ "user": user, "roles": roles });
-            print(&client(&data)?.operator(Method::POST, &format!("orgs/{org}/members"), Some(&body)).await?)
+            print(&client.operator(Method::POST, &format!("orgs/{org}/members"), Some(&body)).await?)
         }
-        Command::Invite { org, invitee, roles, data } => {
+        Command::Invite { org, invitee, roles } => {
             let body = json!({ "invitee": invitee, "roles": roles });
-            let answer = client(&data)?.operator(Method::POST, &format!("orgs/{org}/invites"), Some(&body)).await?;
+            let answer = client.operator(Method::POST, &format!("orgs/{org}/invites"), Some(&body)).await?;
             // Alone on stdout, so that a script can take it.
             say(answer["url"].as_str().context("the server answered without a link")?);
             Ok(())
         }
-        Command::List { org, data } => print(&list(&client(&data)?, &format!("orgs/{org}/members"), "members", "after").await?),
-        Command::Remove { org, user, data } => {
-            client(&data)?.operator(Method::DELETE, &format!("orgs/{org}/members/{user}"), None).await.map(drop)
-        }
+        Command::List { org } => print(&list(client, &format!("orgs/{org}/members"), "members", "after").await?),
+        Command::Remove { org, user } => client.operator(Method::DELETE, &format!("orgs/{org}/members/{user}"), None).await.map(drop),
     }
 }

@@ -5,45 +5,34 @@ use quillon_core::org::OrgName;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{client, list, print};
-use crate::command::DataDirectory;
+use super::{list, print};
+use crate::command::client::Client;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the orgs.
-    List {
-        #[command(flatten)]
-        data: DataDirectory,
-    },
+    List,
     /// Make an org that has no members yet.
     Create {
         /// Its name: letters, digits and dashes.
         org: OrgName,
-        #[command(flatten)]
-        data: DataDirectory,
     },
-    /// Give an org another name; links and tokens with the old one stop working.
+    /// Give an org another name; links with the old one lead nowhere, tokens keep working.
     Rename {
         /// Its name now.
         org: OrgName,
         /// Its new name.
         name: OrgName,
-        #[command(flatten)]
-        data: DataDirectory,
     },
     /// Delete an org after a time in which it can be had back.
     Delete {
         /// Name of the org.
         org: OrgName,
-        #[command(flatten)]
-        data: DataDirectory,
     },
     /// Have an org back that is being deleted.
     Restore {
         /// Name of the org.
         org: OrgName,
-        #[command(flatten)]
-        data: DataDirectory,
     },
     /// Set how many checks of an org run at once.
     Concurrency {
@@ -51,8 +40,6 @@ pub(crate) enum Command {
         org: OrgName,
         /// The limit.
         limit: u32,
-        #[command(flatten)]
-        data: DataDirectory,
     },
     /// Say whether traces of CI runs of an org's public repositories are public.
     PublicTraces {
@@ -61,21 +48,19 @@ pub(crate) enum Command {
         /// `true` or `false`.
         #[arg(action = clap::ArgAction::Set)]
         allowed: bool,
-        #[command(flatten)]
-        data: DataDirectory,
     },
 }
 
-pub(super) async fn run(command: Command) -> anyhow::Result<()> {
-    let change = |org: OrgName, change: Value, data| (Method::PUT, format!("orgs/{org}"), Some(change), data);
-    let (method, path, body, data) = match command {
-        Command::List { data } => return print(&list(&client(&data)?, "orgs", "orgs", "after").await?),
-        Command::Create { org, data } => (Method::POST, "orgs".to_owned(), Some(json!({ "name": org })), data),
-        Command::Rename { org, name, data } => change(org, json!({ "name": name }), data),
-        Command::Delete { org, data } => (Method::DELETE, format!("orgs/{org}"), None, data),
-        Command::Restore { org, data } => (Method::POST, format!("orgs/{org}/restore"), Some(json!({})), data),
-        Command::Concurrency { org, limit, data } => change(org, json!({ "concurrency": limit }), data),
-        Command::PublicTraces { org, allowed, data } => change(org, json!({ "public_traces": allowed }), data),
+pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<()> {
+    let change = |org: OrgName, change: Value| (Method::PUT, format!("orgs/{org}"), Some(change));
+    let (method, path, body) = match command {
+        Command::List => return print(&list(client, "orgs", "orgs", "after").await?),
+        Command::Create { org } => (Method::POST, "orgs".to_owned(), Some(json!({ "name": org }))),
+        Command::Rename { org, name } => change(org, json!({ "name": name })),
+        Command::Delete { org } => (Method::DELETE, format!("orgs/{org}"), None),
+        Command::Restore { org } => (Method::POST, format!("orgs/{org}/restore"), Some(json!({}))),
+        Command::Concurrency { org, limit } => change(org, json!({ "concurrency": limit })),
+        Command::PublicTraces { org, allowed } => change(org, json!({ "public_traces": allowed })),
     };
-    print(&client(&data)?.operator(method, &path, body.as_ref()).await?)
+    print(&client.operator(method, &path, body.as_ref()).await?)
 }

@@ -258,7 +258,8 @@ fn a_call_that_put_off_its_work_has_failed_with_it() {
     let spans = vec![
         blames(failing(span(1, None, "dagger check", 120, Some(20)), "")),
         blames(failing(span(2, Some(1), "go:test", 110, Some(20)), "")),
-        with(span(3, Some(2), "Container.withExec", 100, Some(100)), &[("dagger.io/dag.pending", Value::Bool(true))]),
+        with(span(5, Some(2), "POST /query", 110, Some(20)), &[("dagger.io/ui.passthrough", Value::Bool(true))]),
+        with(span(3, Some(5), "Container.withExec", 100, Some(100)), &[("dagger.io/dag.pending", Value::Bool(true))]),
         with(failing(span(4, Some(3), "exec.run", 90, Some(20)), "exit code: 7"), &[("dagger.io/ui.passthrough", Value::Bool(true))]),
     ];
     let made = made(2, &GITHUB, spans);
@@ -274,6 +275,7 @@ fn a_call_that_put_off_its_work_has_failed_with_it() {
     let page = with_scene(|scene| TracePage::new(content, reader, scene));
     let failures: Vec<(&str, &[String])> = page.failures.iter().map(|failure| (failure.name.as_str(), &failure.message[..])).collect();
     assert_eq!(failures, [("Container.withExec", &["exit code: 7".to_owned()][..])]);
+    assert_eq!(page.failures[0].path, ["dagger check", "go:test"]);
     let states: Vec<(&str, &str)> = page.mount.rows.iter().map(|row| (row.name.as_str(), row.state.word)).collect();
     assert_eq!(states, [("dagger check", "failed"), ("go:test", "failed"), ("Container.withExec", "failed")]);
     assert_eq!(reason(&made.outline, &made.tree, 1), Some("exit code: 7"), "of what is below, where a span says nothing itself");

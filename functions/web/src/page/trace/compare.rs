@@ -7,7 +7,7 @@ use quillon_core::trace::outline::{Outline, Tree};
 use quillon_core::trace::state::TraceState;
 
 use super::list::thousands;
-use super::{at, state_of, took};
+use super::{UNTOLD, at, span_took, state_of, took};
 use crate::link::{Paths, TraceView};
 use crate::page::card::Scene;
 use crate::page::state::State;
@@ -163,7 +163,8 @@ impl Names<'_> {
     fn row(&self, of: Compared<'_>, row: u32, text: String) -> DifferenceRow {
         debug_assert!(of.card.trace == self.head.card.trace || of.card.trace == self.base.card.trace);
         let name = |row: u32| of.outline.rows.get(row as usize).map(|row| visible(of.outline.name(row.name))).unwrap_or_default();
-        let mut path: Vec<String> = of.tree.ancestors(row).take(3).map(name).collect();
+        let is_told = |row: &u32| of.outline.rows.get(*row as usize).is_some_and(|row| !row.flags.intersects(UNTOLD));
+        let mut path: Vec<String> = of.tree.ancestors(row).filter(is_told).take(3).map(name).collect();
         path.reverse();
         let href = match of.outline.rows.get(row as usize) {
             Some(row) => self.paths.span(of.card.trace, row.id),
@@ -185,7 +186,7 @@ fn side(of: Compared<'_>, scene: Scene<'_>) -> Side {
 }
 
 fn only_text(only: &Only) -> String {
-    let took = only.duration_ns.map(nanoseconds);
+    let took = only.duration_ns.map(span_took);
     let within = only.spans.saturating_sub(1);
     match (took, within) {
         (Some(took), 0) => took,
@@ -196,12 +197,8 @@ fn only_text(only: &Only) -> String {
 }
 
 fn times(pair: &Both) -> String {
-    let known = |ns: Option<u64>| ns.map_or_else(|| "did not end".to_owned(), nanoseconds);
+    let known = |ns: Option<u64>| ns.map_or_else(|| "did not end".to_owned(), span_took);
     let (before, after) = (pair.base_ns.unwrap_or(0), pair.head_ns.unwrap_or(0));
     let word = if after >= before { "more" } else { "less" };
-    format!("{} → {}, {} {word}", known(pair.base_ns), known(pair.head_ns), nanoseconds(pair.difference_ns()))
-}
-
-fn nanoseconds(ns: u64) -> String {
-    took(i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX))
+    format!("{} → {}, {} {word}", known(pair.base_ns), known(pair.head_ns), span_took(pair.difference_ns()))
 }

@@ -11,7 +11,7 @@ use super::list::thousands;
 use super::origin::Origin;
 use super::reason::{has_failed, reason};
 use super::sharing::{Audience, LIVES, Sharing};
-use super::{at, state_of, took};
+use super::{UNTOLD, at, span_took, state_of, took};
 use crate::link::{Paths, TraceView};
 use crate::page::card::Scene;
 use crate::page::check::{Fact, Value};
@@ -283,7 +283,7 @@ impl Page<'_> {
     fn took(&self, row: u32) -> String {
         let Some(row) = self.content.outline.rows.get(row as usize) else { return String::new() };
         match row.end_ns {
-            Some(end) => took(i64::try_from(end.saturating_sub(row.start_ns) / 1_000_000).unwrap_or(i64::MAX)),
+            Some(end) => span_took(end.saturating_sub(row.start_ns)),
             None => String::new(),
         }
     }
@@ -309,7 +309,8 @@ impl Page<'_> {
         let Content { outline, tree, tails, .. } = self.content;
         let origins = insight::error_origins(outline, tree);
         let failure = |row: &u32| {
-            let mut path: Vec<String> = tree.ancestors(*row).take(64).map(|row| self.name(row)).collect();
+            let is_told = |row: &u32| outline.rows.get(*row as usize).is_some_and(|row| !row.flags.intersects(UNTOLD));
+            let mut path: Vec<String> = tree.ancestors(*row).filter(is_told).take(64).map(|row| self.name(row)).collect();
             path.reverse();
             let message = reason(outline, tree, *row).unwrap_or_default();
             let tail = tails.iter().find(|tail| tail.row == *row);

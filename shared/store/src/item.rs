@@ -227,8 +227,12 @@ pub(crate) fn decode<T: DeserializeOwned>(kind: Kind, mut attributes: Attributes
 
 /// Whether an item has outlived its `ttl`: the table deletes such items only days later.
 pub(crate) fn is_expired(attributes: &Attributes, now: Timestamp) -> bool {
-    let ttl = attributes.get("ttl").and_then(|value| value.as_n().ok()).and_then(|seconds| seconds.parse::<i64>().ok());
-    ttl.is_some_and(|seconds| seconds <= now.as_second())
+    ttl(attributes).is_some_and(|seconds| seconds <= now.as_second())
+}
+
+/// Until when an item is kept, epoch seconds; none for one that stays.
+pub(crate) fn ttl(attributes: &Attributes) -> Option<i64> {
+    attributes.get("ttl").and_then(|value| value.as_n().ok()).and_then(|seconds| seconds.parse().ok())
 }
 
 /// The nonce of an item.

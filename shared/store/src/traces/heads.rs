@@ -36,7 +36,7 @@ pub struct Reserve {
     pub bytes: u64,
     /// The time.
     pub now: Timestamp,
-    /// Until when the head is kept; moves with every reservation.
+    /// Until when the head is kept at least: what keeps it longer still does.
     pub expires_at: Timestamp,
     /// When a sealer looks at the trace, unless it is to look already.
     pub due_at: Timestamp,
@@ -151,7 +151,7 @@ impl TraceStore {
         let key = head_key(org, trace);
         let mut set_once = vec![("first_ms", now.clone())];
         set_once.extend(due(reserve.due_at));
-        let mut set = vec![("last_ms", now), ("ttl", number(reserve.expires_at.as_second()))];
+        let mut set = vec![("last_ms", now)];
         set.extend(item::label(Kind::TraceHead));
         let mut tests = vec![
             Test::Lacks("deleted_at"),
@@ -171,7 +171,17 @@ impl TraceStore {
             tests,
             ..Update::default()
         };
-        match self.access.update("reserve a place in a trace", &self.table, &key, &update).await? {
+        let expires_s = reserve.expires_at.as_second();
+        let mut longer = update.clone();
+        longer.set.push(("ttl", number(expires_s)));
+        longer.tests.push(Test::LacksOrLess("ttl", number(expires_s.saturating_add(1))));
+        let mut updated = self.access.update("reserve a place in a trace", &self.table, &key, &longer).await?;
+        if let Updated::Lost(Some(stored)) = &updated
+            && item::ttl(stored).is_some_and(|kept_s| kept_s > expires_s)
+        {
+            updated = self.access.update("reserve a place in a trace", &self.table, &key, &update).await?;
+        }
+        match updated {
             Updated::Done(stored) => {
                 let head = decode(stored)?;
                 Ok(Reserved::Seq { first: (head.seq + 1).saturating_sub(u64::from(reserve.chunks)), head: Box::new(head) })

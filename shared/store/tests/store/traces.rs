@@ -151,6 +151,25 @@ async fn a_full_trace_takes_nothing_more() {
 }
 
 #[tokio::test]
+async fn a_trace_is_kept_as_long_as_its_longest_sender_wants() {
+    let db = Db::new().await;
+    let kept = async |days: i64| {
+        let wish = Reserve { expires_at: at(days * 86_400), ..reserve(1, at(0)) };
+        let answer = db.traces.reserve(org_id(), trace(1), &wish).await.expect("an answer");
+        let Reserved::Seq { head, .. } = answer else { panic!("{answer:?}") };
+        (head.records, head.expires_at)
+    };
+    db.sent_in_all();
+    assert_eq!(kept(90).await, (1, Some(at(90 * 86_400))));
+    assert_eq!((kept(400).await, kept(400).await), ((2, Some(at(400 * 86_400))), (3, Some(at(400 * 86_400)))));
+    assert_eq!(db.sent_in_all(), 3);
+    assert_eq!(kept(90).await, (4, Some(at(400 * 86_400))));
+    assert_eq!(kept(401).await, (5, Some(at(401 * 86_400))));
+    db.traces.delete_trace(org_id(), trace(1), at(1)).await.expect("deleted");
+    assert_eq!(db.traces.reserve(org_id(), trace(1), &reserve(1, at(2))).await.expect("an answer"), Reserved::Deleted);
+}
+
+#[tokio::test]
 async fn a_trace_with_all_its_spans_sealed_takes_what_may_be_its_end() {
     let db = Db::new().await;
     let (org, trace) = (org_id(), trace(1));

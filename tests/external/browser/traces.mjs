@@ -143,10 +143,10 @@ try {
     await places.nth(1).getByText(/^(Copied|Selected)$/).waitFor();
   });
 
-  for (const [name, spans] of [["100k", 100_000], ...(process.env.QUILLON_MILLION ? [["1m", 1_000_000]] : [])]) {
+  for (const [name, seed, spans] of [["100k", 11, 100_000], ...(process.env.QUILLON_MILLION ? [["1m", 12, 1_000_000]] : [])]) {
     await browse(`${spans.toLocaleString("en-US")} spans come in over OTLP and are all there`, async () => {
       const started = performance.now();
-      const trace = await sender.generated(11, spans);
+      const trace = await sender.generated(seed, spans);
       const sent = performance.now() - started;
       await open(trace);
       const marks = await page.evaluate(() => Object.fromEntries(performance.getEntriesByType("mark").map(({ name, startTime }) => [name, Math.round(startTime)])));

@@ -23,9 +23,6 @@ use crate::id::InvalidId;
 /// How long a trial lasts, in days.
 pub const TRIAL_DAYS: u32 = 14;
 
-/// How long a trial lasts.
-pub const TRIAL: SignedDuration = SignedDuration::from_hours(TRIAL_DAYS as i64 * 24);
-
 /// How long what was paid for goes on after its end without a word of the payment provider: it tries for
 /// [three days](https://docs.stripe.com/webhooks#behaviors) to tell us of a renewal.
 pub const NEWS_GRACE: SignedDuration = SignedDuration::from_hours(3 * 24);

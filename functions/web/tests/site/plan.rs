@@ -47,7 +47,7 @@ async fn an_admin_chooses_a_member_looks_and_a_stranger_finds_nothing() {
         page.contains("The trial of the Team plan ends on 29 Jan 2027, in 14 days.") && page.contains("on every push and pull request")
     );
     assert!(page.contains("action=\"/acme/billing/portal\"") && page.contains("Thank you."));
-    assert!(page.contains("Choose Individual"));
+    assert!(page.contains("Choose Individual") && page.contains("<a href=\"/acme/welcome/team\">Go on with setting up</a>"));
     let ending = Subscription { ends_at: Some(ends_at), ..trial.clone() };
     world
         .deps
@@ -58,6 +58,7 @@ async fn an_admin_chooses_a_member_looks_and_a_stranger_finds_nothing() {
         .expect("an org");
     let cancelled = admin.get(TAB).await.text;
     assert!(cancelled.contains("The Team plan was cancelled and ends on 29 Jan 2027. It can be resumed until then."), "{cancelled}");
+    assert!(!cancelled.contains("Go on with setting up"));
     assert!(cancelled.contains("comes next") && !cancelled.contains("Choose Individual") && cancelled.contains("/acme/billing/portal"));
     let forged = admin.get(&format!("{TAB}&checkout=%3Cscript%3E")).await.text;
     assert!(!forged.contains("<script>\"") && !forged.contains("Thank you."));

@@ -6,6 +6,7 @@ use quillon_core::org::Org;
 use quillon_core::plan::{Billing, SubscriptionState};
 
 use crate::handler::{Problem, Visit};
+use crate::link::settings::Step;
 use crate::page::settings::plan::{Counts, PlanForms, PlanPage};
 
 /// Shows the tab.
@@ -31,5 +32,8 @@ pub(super) async fn show(visit: &Visit<'_>, org: &Org) -> Result<String, Problem
         Some("left") => Some("Nothing was bought: the checkout was left."),
         Some(_) | None => None,
     };
+    // Whoever sets an org up was on the way to its other steps.
+    let has_paid = visit.parameter("checkout").as_deref() == Some("done");
+    page.onward = (has_paid && visit.may(Step::Team.permission())).then(|| deps.site.paths(&org.name).welcome(Step::Team));
     Ok(page.render()?)
 }

@@ -22,6 +22,8 @@ pub struct PlanPage {
     pub forms: Option<PlanForms>,
     /// What came of the visit at the payment provider, where somebody comes back from it.
     pub news: Option<&'static str>,
+    /// Where setting the org up goes on for somebody who has paid.
+    pub onward: Option<String>,
 }
 
 /// How a plan stands, in words.
@@ -105,7 +107,7 @@ impl PlanPage {
                 (Some(in_force.label()), offers.collect(), stand(subscription, now))
             }
         };
-        Self { plan, state, usage: usage(&allowed, counts), plans, forms: None, news: None }
+        Self { plan, state, usage: usage(&allowed, counts), plans, forms: None, news: None, onward: None }
     }
 }
 

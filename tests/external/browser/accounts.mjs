@@ -96,6 +96,9 @@ try {
     await ann.page.getByText("GitHub Actions", { exact: true }).click();
     await ann.page.getByText(".github/workflows/dagger.yml").waitFor();
     await fits(ann, "accounts-welcome-token-made");
+    await ann.page.setViewportSize({ width: 360, height: 800 });
+    await fits(ann, "accounts-welcome-token-made-360");
+    await ann.page.setViewportSize({ width: 1280, height: 860 });
     await ann.page.getByRole("link", { name: "I have kept it, continue" }).click();
     await ann.page.getByRole("link", { name: "Connect GitHub" }).waitFor();
     await fits(ann, "accounts-welcome-github");

@@ -85,7 +85,7 @@ impl Notice {
             "This sign-in link does not work",
             &[
                 "Its key is not the one of this instance. It may be from another data directory, or cut short while copying.",
-                "Open the link that `quillon up` printed when it started.",
+                "Open the link that `quillon up` printed when it started, or let `quillon admin sign-in` print it again.",
             ],
         )
     }

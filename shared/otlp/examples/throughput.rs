@@ -5,8 +5,6 @@
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a command-line tool that measures")]
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -15,7 +13,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, Instrumentati
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message as _;
-use quillon_otlp::{Encoding, Limits, Signal, decode, pack_spans, unpack_spans};
+use quillon_otlp::{Encoding, Limits, Signal, decode};
 
 const SPANS: u64 = 2_048;
 
@@ -107,40 +105,7 @@ fn cpu() -> f64 {
     fields[11..13].iter().map(|ticks| ticks.parse::<f64>().expect("ticks") / 100.0).sum()
 }
 
-/// What a span of a real run takes once its records are one, at the level of sealed traces.
-fn print_sealed() {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorded");
-    let (mut spans, mut records) = (BTreeMap::new(), 0);
-    for entry in std::fs::read_dir(directory).expect("recordings") {
-        let path = entry.expect("a file").path();
-        if !path.to_string_lossy().ends_with("-traces.bin") || !path.to_string_lossy().contains("v1.0.0") {
-            continue;
-        }
-        let body = std::fs::read(path).expect("readable");
-        for batch in decode(Signal::Traces, Encoding::Protobuf, &body, &Limits::default(), Timestamp::UNIX_EPOCH).expect("OTLP").batches {
-            for chunk in batch.pack(1, 350_000) {
-                unpack_spans(&chunk.bytes, 0, |span| {
-                    records += 1;
-                    if span.end_ns.is_some() || !spans.contains_key(&span.id) {
-                        spans.insert(span.id, span);
-                    }
-                })
-                .expect("a chunk");
-            }
-        }
-    }
-    let mut spans: Vec<_> = spans.into_values().collect();
-    spans.sort_by_key(|span| span.start_ns);
-    let sealed = pack_spans(&spans, 19).len();
-    println!(
-        r#"{{"figure":"otlp_sealed_recorded_run","records":{records},"spans":{},"bytes_per_span":{:.0}}}"#,
-        spans.len(),
-        sealed as f64 / spans.len() as f64
-    );
-}
-
 fn main() {
-    print_sealed();
     let mut numbers = Numbers(0x1234_5678_9ABC_DEF1);
     let requests: Vec<Vec<u8>> = (1..=8).map(|trace| request(&mut numbers, trace)).collect();
     let bytes: usize = requests.iter().map(Vec::len).sum();

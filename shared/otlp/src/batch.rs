@@ -8,7 +8,6 @@
 //! | 1 | a `Resource`: that of the records that follow |
 //! | 2 | an `InstrumentationScope`: that of the records that follow |
 //! | 3 | a record: a `Span` or `LogRecord` without the id of its trace, or a [`crate::metric::StoredPoint`] |
-//! | 4 | sint64: how many milliseconds later than the record before the next ones were taken in; in sealed chunks only |
 
 use std::sync::{Arc, LazyLock};
 
@@ -25,7 +24,6 @@ use crate::wire::{put_bytes, put_raw_varint};
 pub(crate) const RESOURCE: u32 = 1;
 pub(crate) const SCOPE: u32 = 2;
 pub(crate) const RECORD: u32 = 3;
-pub(crate) const RECEIVED: u32 = 4;
 
 /// A chunk that was compressed with [`DICTIONARY`].
 const FORMAT: u8 = 1;
@@ -203,8 +201,8 @@ fn fits(origin: &Origin, record: &[u8], most: usize) -> bool {
     compress(&raw, TRIAL_LEVEL).len() <= most
 }
 
-/// A chunk of what [`crate::stored`] and [`Batch::raw`] write.
-pub(crate) fn compress(raw: &[u8], level: i32) -> Vec<u8> {
+/// A chunk of what [`Batch::raw`] writes.
+fn compress(raw: &[u8], level: i32) -> Vec<u8> {
     static QUICK: LazyLock<EncoderDictionary<'static>> = LazyLock::new(|| EncoderDictionary::copy(DICTIONARY, 1));
     let mut chunk = Vec::with_capacity(raw.len() / 4 + 64);
     chunk.push(FORMAT);

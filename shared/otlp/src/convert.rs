@@ -1,8 +1,8 @@
-//! Values as protobuf has them and as the core has them, types kept.
+//! Values as the core has them, out of what protobuf has, types kept.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList, any_value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord as ProtoLog;
 use opentelemetry_proto::tonic::trace::v1::{self as proto, span as proto_span};
 use prost::Message;
@@ -12,7 +12,7 @@ use quillon_core::trace::span::{
 };
 
 use crate::record::end_of;
-use crate::sieve::{DAG_CALL, IS_BASE64};
+use crate::sieve::IS_BASE64;
 use crate::wire::Malformed;
 
 const RECORD: Malformed = Malformed("a record cannot be read");
@@ -163,53 +163,6 @@ pub(crate) fn log_of(bytes: &[u8]) -> Result<LogRecord, Malformed> {
     })
 }
 
-fn proto_value(value: &Value) -> AnyValue {
-    let value = match value {
-        Value::Text(text) => any_value::Value::StringValue(text.clone()),
-        Value::Bool(bool) => any_value::Value::BoolValue(*bool),
-        Value::Int(int) => any_value::Value::IntValue(*int),
-        Value::Double(double) => any_value::Value::DoubleValue(*double),
-        Value::Bytes(bytes) => any_value::Value::BytesValue(bytes.clone()),
-        Value::List(values) => any_value::Value::ArrayValue(ArrayValue { values: values.iter().map(proto_value).collect() }),
-        Value::Map(entries) => any_value::Value::KvlistValue(KeyValueList { values: proto_attributes(entries) }),
-        Value::Empty => return AnyValue { value: None },
-    };
-    AnyValue { value: Some(value) }
-}
-
-pub(crate) fn proto_attributes(attributes: &Attributes) -> Vec<KeyValue> {
-    let entry = |(key, value): &(String, Value)| {
-        let raw = value.as_text().filter(|_| key == DAG_CALL).and_then(|text| STANDARD.decode(text).ok());
-        match raw {
-            Some(raw) => {
-                let value = Some(AnyValue { value: Some(any_value::Value::BytesValue(raw)) });
-                KeyValue { key: key.clone(), value, key_strindex: IS_BASE64 }
-            }
-            None => KeyValue { key: key.clone(), value: Some(proto_value(value)), key_strindex: 0 },
-        }
-    };
-    attributes.0.iter().map(entry).collect()
-}
-
-/// The bytes of a resource.
-pub(crate) fn resource_bytes(resource: &Resource) -> Vec<u8> {
-    let Resource { attributes, dropped_attributes, schema_url } = resource;
-    StoredResource { attributes: proto_attributes(attributes), dropped_attributes: *dropped_attributes, schema_url: schema_url.clone() }
-        .encode_to_vec()
-}
-
-/// The bytes of a scope.
-pub(crate) fn scope_bytes(scope: &Scope) -> Vec<u8> {
-    StoredScope {
-        name: scope.name.clone(),
-        version: scope.version.clone(),
-        attributes: proto_attributes(&scope.attributes),
-        dropped_attributes: scope.dropped_attributes,
-        schema_url: scope.schema_url.clone(),
-    }
-    .encode_to_vec()
-}
-
 /// OTLP's number of a kind.
 pub(crate) fn kind_number(kind: SpanKind) -> i32 {
     let kind = match kind {
@@ -231,61 +184,4 @@ pub(crate) fn status_number(code: StatusCode) -> i32 {
         StatusCode::Error => proto::status::StatusCode::Error,
     };
     code.into()
-}
-
-/// The bytes of a span, without where it comes from.
-pub(crate) fn span_bytes(span: &Span) -> Vec<u8> {
-    let event = |event: &SpanEvent| proto_span::Event {
-        time_unix_nano: event.time_ns,
-        name: event.name.clone(),
-        attributes: proto_attributes(&event.attributes),
-        dropped_attributes_count: event.dropped_attributes,
-    };
-    let link = |link: &Link| proto_span::Link {
-        trace_id: link.trace_id.clone(),
-        span_id: link.span_id.clone(),
-        trace_state: link.trace_state.clone(),
-        attributes: proto_attributes(&link.attributes),
-        dropped_attributes_count: link.dropped_attributes,
-        flags: link.flags,
-    };
-    let has_status = span.status != Status::default();
-    proto::Span {
-        trace_id: Vec::new(),
-        span_id: span.id.as_bytes().to_vec(),
-        trace_state: span.trace_state.clone(),
-        parent_span_id: span.parent.map(|parent| parent.as_bytes().to_vec()).unwrap_or_default(),
-        flags: span.flags,
-        name: span.name.clone(),
-        kind: kind_number(span.kind),
-        start_time_unix_nano: span.start_ns,
-        end_time_unix_nano: span.end_ns.unwrap_or_default(),
-        attributes: proto_attributes(&span.attributes),
-        dropped_attributes_count: span.dropped.attributes,
-        events: span.events.iter().map(event).collect(),
-        dropped_events_count: span.dropped.events,
-        links: span.links.iter().map(link).collect(),
-        dropped_links_count: span.dropped.links,
-        status: has_status.then(|| proto::Status { message: span.status.message.clone(), code: status_number(span.status.code) }),
-    }
-    .encode_to_vec()
-}
-
-/// The bytes of a log record, without where it comes from.
-pub(crate) fn log_bytes(record: &LogRecord) -> Vec<u8> {
-    let has_body = record.body != Value::Empty;
-    ProtoLog {
-        time_unix_nano: record.time_ns,
-        observed_time_unix_nano: record.observed_ns,
-        severity_number: record.severity,
-        severity_text: record.severity_text.clone(),
-        body: has_body.then(|| proto_value(&record.body)),
-        attributes: proto_attributes(&record.attributes),
-        dropped_attributes_count: record.dropped_attributes,
-        flags: record.flags,
-        trace_id: Vec::new(),
-        span_id: record.span.map(|span| span.as_bytes().to_vec()).unwrap_or_default(),
-        event_name: record.event_name.clone(),
-    }
-    .encode_to_vec()
 }

@@ -15,8 +15,8 @@
 //! | `metric` | a request of metrics |
 //! | `batch` | the records of one trace, and chunks of them |
 //! | [`call`] | the API call of a span |
-//! | `stored` | chunks back to values, and values to chunks |
-//! | `convert` | values as protobuf and as the core has them |
+//! | `stored` | chunks back to values |
+//! | `convert` | values as the core has them, out of protobuf |
 //! | `refuse` | answers to what is not taken in |
 //! | [`json`] | OTLP JSON lines |
 //! | `scrub` | secrets out of requests |
@@ -46,7 +46,7 @@ pub use refuse::{Refused, Rejected, answer, response, status};
 pub use request::{Decoded, decode};
 pub use scrub::Scrubber;
 pub use split::split;
-pub use stored::{Damaged, pack_logs, pack_metrics, pack_spans, unpack_logs, unpack_metrics, unpack_spans};
+pub use stored::{Damaged, unpack_logs, unpack_metrics, unpack_spans};
 
 /// What a request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -70,22 +70,6 @@ pub(crate) fn point_of(bytes: &[u8]) -> Result<MetricPoint, Malformed> {
     })
 }
 
-/// The bytes of a point, without where it comes from.
-pub(crate) fn point_bytes(point: &MetricPoint) -> Vec<u8> {
-    StoredPoint {
-        name: point.name.clone(),
-        unit: point.unit.clone(),
-        span: point.span.map(|span| span.as_bytes().to_vec()).unwrap_or_default(),
-        time_ns: point.time_ns,
-        attributes: convert::proto_attributes(&point.attributes),
-        value: Some(match point.value {
-            Number::Int(int) => StoredNumber::Int(int),
-            Number::Double(double) => StoredNumber::Double(double),
-        }),
-    }
-    .encode_to_vec()
-}
-
 /// Splits an `ExportMetricsServiceRequest`; its frame is that of the other signals, with metrics in the place of records.
 pub(crate) fn request(splitter: &mut Splitter<'_>, bytes: &[u8]) -> Result<(), Malformed> {
     let mut resources = Fields(bytes);

@@ -9,7 +9,7 @@ use crate::Limits;
 use crate::wire::{Content, Fields, Malformed, cut, put_bytes, put_varint};
 
 /// The attribute whose base64 text is stored as the bytes that it stands for: the digests in it then repeat those of other attributes.
-pub(crate) const DAG_CALL: &str = "dagger.io/dag.call";
+const DAG_CALL: &str = "dagger.io/dag.call";
 
 /// Marks a value that is stored as the bytes of its base64 text. The field (`key_strindex`) is for profiles; in all other signals
 /// receivers must not read it, so that it is free here once what a sender put there is gone.

@@ -7,12 +7,12 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use quillon_core::trace::span::Span;
 use quillon_otlp::{
-    Encoding, Limits, Scrubber, Signal, answer, decode, inflate, json, pack_spans, response, unpack_logs, unpack_metrics, unpack_spans,
+    Encoding, Limits, Scrubber, Signal, answer, decode, inflate, json, response, unpack_logs, unpack_metrics, unpack_spans,
 };
 
 const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Logs, Signal::Metrics];
 
-/// Decodes a body as everything that it can be; what was taken in must be readable, whole and the same after one more round.
+/// Decodes a body as everything that it can be; what was taken in must be readable and whole.
 pub(crate) fn try_all(body: &[u8]) {
     let limits = Limits::default();
     for signal in SIGNALS {
@@ -44,10 +44,6 @@ fn read_back(batch: &quillon_otlp::Batch) {
                 unpack_spans(&chunk.bytes, 0, |span| spans.push(span)).unwrap_or_else(|damaged| panic!("taken in, but {damaged}"));
                 assert!(spans.iter().all(|span| span.end_ns.is_none_or(|end_ns| end_ns >= span.start_ns)));
                 serde_json::from_str::<serde_json::Value>(&json::traces(batch.trace, &spans)).expect("JSON");
-                let mut again = Vec::new();
-                unpack_spans(&pack_spans(&spans, 1), 1, |span| again.push(span)).expect("a chunk of our own");
-                // Not compared as values: a number that is none is not equal to itself.
-                assert_eq!(format!("{again:?}"), format!("{spans:?}"));
                 count += spans.len();
             }
             Signal::Logs => count += unpack_logs(&chunk.bytes).unwrap_or_else(|damaged| panic!("taken in, but {damaged}")).len(),

@@ -268,6 +268,23 @@ try {
     await row("Container.withExec").waitFor();
     equal(await page.locator(".tr").count(), 1);
   });
+  await browse("a call that put off its work is shown as the row that took it up, once that is read", async () => {
+    const trace = new FakeTrace("a123456789abcdef0123456789abcdef");
+    const root = trace.add("dagger check", { end: 60_000 });
+    const call = trace.add("Container.withExec", { parent: root, start: 100, end: 109, flags: FLAG.PENDING | FLAG.CALL });
+    trace.add("Container.file", { parent: root, start: 120, end: 121, flags: FLAG.PENDING | FLAG.CALL });
+    const work = trace.add("resume withExec", { parent: root, start: 130, end: 41_000, flags: FLAG.PASSTHROUGH });
+    trace.resumes.set(work, trace.rows[call].id);
+    await open(trace);
+    await row("Container.withExec").locator(".tr-took").getByText("41s").waitFor();
+    equal([await row("Container.withExec").locator(".b-pending").count(), await row("Container.file").locator(".b-pending").count()], [0, 1]);
+    // What is known is not asked for again.
+    const asked = fixture.requests.filter((path) => path.includes(`${trace.id}/spans`)).length;
+    await page.getByRole("button", { name: "Fold all" }).click();
+    await page.getByRole("button", { name: "Internal" }).click();
+    await row("resume withExec").waitFor();
+    equal(fixture.requests.filter((path) => path.includes(`${trace.id}/spans`)).length, asked);
+  });
   await browse("a log shows its times, its verbose lines and its addresses, and more of it than is read at once", async () => {
     const trace = new FakeTrace("9123456789abcdef0123456789abcdef");
     const span = trace.add("writes much", { end: 5000, logs: 9 });

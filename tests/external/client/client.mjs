@@ -161,6 +161,20 @@ await it("what is measured where a command runs belongs to the call", () => {
   model.settle();
   assert.deepEqual([call, work, own].map((row) => model.measuredIn(row)), [[work], [work], [own]]);
 });
+await it("a call goes as the row beside it that took up its work", () => {
+  const trace = new FakeTrace();
+  const parent = trace.add("Exec.bad", { end: 1000 });
+  const call = trace.add("Container.withExec", { parent, start: 100, end: 109, flags: FLAG.PENDING | FLAG.CALL });
+  const other = trace.add("Container.withExec", { parent, start: 110, end: 119, flags: FLAG.PENDING | FLAG.CALL });
+  const work = trace.add("resume withExec", { parent, start: 120, end: 700, flags: FLAG.PASSTHROUGH | FLAG.ERROR });
+  const model = modelOf(trace);
+  model.settle();
+  assert.deepEqual([model.resumesBeside(call), model.stateOf(call, 0), model.isPending(call)], [[work], "succeeded", true]);
+  assert.deepEqual([model.resume("no id", work), model.resume(model.idOf(call), work), model.resume(model.idOf(call), work)], [false, true, false]);
+  model.settle();
+  assert.deepEqual([model.resumesBeside(call), model.stateOf(call, 0), model.endOf(call, 0)], [[], "failed", 700]);
+  assert.deepEqual([model.stateOf(other, 0), model.isPending(other)], ["succeeded", true]);
+});
 await it("a lost run is as long as it was heard of, what only its telemetry outlived no longer than the run", () => {
   const trace = new FakeTrace();
   const root = trace.add("dagger call deploy", { end: null, received: 600_000 });

@@ -41,6 +41,7 @@ export class FakeTrace {
     this.calls = new Map();
     this.attributes = new Map();
     this.metrics = new Map();
+    this.resumes = new Map();
     this.hits = [];
     this.critical = [];
   }
@@ -92,7 +93,7 @@ export class FakeTrace {
       start: time(start), end: Number.isNaN(end) ? null : time(end),
       attributes: this.attributes.get(row) ?? [["process.pid", 42]],
       events: this.events?.get(row) ?? [], links: this.links?.get(row) ?? [], scope: { name: "dagger.io/engine", version: "" }, resource: [["service.name", "dagger-engine"]], dropped: { attributes: 3, events: 0, links: 0 },
-      cache: flags & FLAG.CACHED ? { outcome: "hit", reason: "the same recipe" } : null, metrics: this.metrics.has(row),
+      cache: flags & FLAG.CACHED ? { outcome: "hit", reason: "the same recipe" } : null, metrics: this.metrics.has(row), resumes: this.resumes.get(row) ?? null,
     };
   }
 

@@ -33,6 +33,8 @@ export class Model {
     this.lastEnd = 0;
     this.deferred = new Map();
     this.measured = new Map();
+    this.resumes = new Map();
+    this.resumed = new Map();
     this.hasOpenRoot = false;
   }
 
@@ -97,26 +99,45 @@ export class Model {
   }
 
   /** Finds out what only all rows say together: whether a root is open, what was measured in rows that are left out, and how calls went
-   *  whose work was put off. The spans of those end at once, and what they asked for runs below them later. */
+   *  whose work was put off. The spans of those end at once, and what they asked for runs later: below them, or in a row beside them that
+   *  takes it up and whose link says whose it is. */
   settle() {
-    this.deferred.clear();
-    this.measured.clear();
+    for (const found of [this.deferred, this.measured, this.resumes]) found.clear();
     this.hasOpenRoot = false;
     for (let row = 0; row < this.size; row++) {
       const parent = this.parent[row];
-      if (parent === NONE && this.known[row] === 1 && (this.flags[row] & FLAG.ENDED) === 0) this.hasOpenRoot = true;
-      if (parent < this.size && (this.flags[row] & FLAG.METRICS) !== 0 && (this.flags[row] & FLAG.PASSTHROUGH) !== 0) {
-        if (!this.measured.has(parent)) this.measured.set(parent, []);
-        this.measured.get(parent).push(row);
+      const flags = this.flags[row];
+      if (parent === NONE && this.known[row] === 1 && (flags & FLAG.ENDED) === 0) this.hasOpenRoot = true;
+      if (parent >= this.size) continue;
+      if ((flags & FLAG.PASSTHROUGH) !== 0) {
+        if ((flags & FLAG.METRICS) !== 0) add(this.measured, parent, row);
+        if (this.nameOf(row).startsWith("resume ")) add(this.resumes, parent, row);
       }
-      if (parent >= this.size || (this.flags[parent] & FLAG.PENDING) === 0 || !(this.start[row] >= this.end[parent])) continue;
-      const work = this.deferred.get(parent) ?? { end: 0, received: 0, isOpen: false, hasFailed: false };
-      work.end = Math.max(work.end, this.end[row] || this.start[row]);
-      work.received = Math.max(work.received, this.received[row]);
-      work.isOpen ||= (this.flags[row] & FLAG.ENDED) === 0;
-      work.hasFailed ||= (this.flags[row] & FLAG.ERROR) !== 0 && (this.flags[row] & (FLAG.BLOCKED | FLAG.CANCELED)) === 0;
-      this.deferred.set(parent, work);
+      if ((this.flags[parent] & FLAG.PENDING) !== 0 && this.start[row] >= this.end[parent]) this.#defer(parent, row);
     }
+    for (const [row, call] of this.resumed) this.#defer(call, row);
+  }
+
+  #defer(call, row) {
+    const work = this.deferred.get(call) ?? { end: 0, received: 0, isOpen: false, hasFailed: false };
+    work.end = Math.max(work.end, this.end[row] || this.start[row]);
+    work.received = Math.max(work.received, this.received[row]);
+    work.isOpen ||= (this.flags[row] & FLAG.ENDED) === 0;
+    work.hasFailed ||= (this.flags[row] & FLAG.ERROR) !== 0 && (this.flags[row] & (FLAG.BLOCKED | FLAG.CANCELED)) === 0;
+    this.deferred.set(call, work);
+  }
+
+  /** Says that a row took up the work of the call with this id; whether that is news. */
+  resume(id, row) {
+    const call = this.find(id);
+    if (call < 0 || this.resumed.get(row) === call) return false;
+    this.resumed.set(row, call);
+    return true;
+  }
+
+  /** The rows of which one may have taken up the work of a call, as long as nothing is known of it. */
+  resumesBeside(row) {
+    return this.isPending(row) ? (this.resumes.get(this.parent[row]) ?? []) : [];
   }
 
   nameOf(row) {
@@ -186,4 +207,10 @@ export class Model {
     // What outlived its run by its telemetry alone ends with the run.
     return this.hasOpenRoot ? heard : Math.min(heard, Math.max(this.lastEnd, start));
   }
+}
+
+function add(map, key, row) {
+  const rows = map.get(key);
+  if (rows === undefined) map.set(key, [row]);
+  else rows.push(row);
 }

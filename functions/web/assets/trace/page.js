@@ -43,7 +43,7 @@ export class TracePage {
     this.kept = null;
     this.opened = new Set();
     this.running = mount.dataset.running;
-    this.spans = new Spans(api, this.model, { onRead: () => this.list.draw() });
+    this.spans = new Spans(api, this.model, { onRead: (isNews) => (isNews ? this.rebuild() : this.list.draw()) });
     this.search = new Search(api, this.model, { onHits: () => this.list.draw(), onMove: (row) => this.goTo(row), orderOf: (row) => (this.tree.at[row] >= 0 ? this.tree.at[row] : Number.MAX_SAFE_INTEGER) });
     this.flame = new Flame({ onZoom: (row) => this.zoom(row), signal: this.#life.signal });
     this.#build();

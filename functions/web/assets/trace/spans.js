@@ -14,7 +14,7 @@ export class Spans {
   #timer = null;
   #failedAt = 0;
 
-  /** `onRead(rows)` when spans came. */
+  /** `onRead(isNews)` when spans came; with news rows stand otherwise than before. */
   constructor(api, model, { onRead }) {
     Object.assign(this, { api, model, onRead });
   }
@@ -36,13 +36,14 @@ export class Spans {
 
   /** Asks for what the rows in sight lack, once the reader pauses. */
   want(rows) {
-    const lacking = [];
+    const lacking = new Set();
     for (const row of rows) {
+      for (const other of this.model.resumesBeside(row)) if (!this.#asked.has(other) && !this.#held.has(other)) lacking.add(other);
       if ((this.model.flags[row] & NEEDS) === 0 || this.#asked.has(row)) continue;
-      if (this.#held.get(row)?.stamp !== this.#stamp(row)) lacking.push(row);
+      if (this.#held.get(row)?.stamp !== this.#stamp(row)) lacking.add(row);
     }
-    this.#wanted = lacking;
-    if (lacking.length === 0) return;
+    this.#wanted = [...lacking];
+    if (lacking.size === 0) return;
     clearTimeout(this.#timer);
     const pause = Math.max(WAIT_MS, this.#failedAt + 3000 - Date.now());
     this.#timer = setTimeout(() => this.#ask(), pause);
@@ -54,7 +55,9 @@ export class Spans {
     for (const row of rows) this.#asked.add(row);
     try {
       const { spans } = await this.api.json("spans", { rows: rows.join(","), brief: 1 });
-      for (const { row, call, status, error, cache } of spans) {
+      let isNews = false;
+      for (const { row, call, status, error, cache, resumes } of spans) {
+        if (resumes) isNews = this.model.resume(resumes, row) || isNews;
         this.#held.delete(row);
         this.#held.set(row, { stamp: stamps.get(row), span: { call, status, error, cache } });
       }
@@ -64,7 +67,7 @@ export class Spans {
         if (this.#held.size <= MOST_HELD) break;
         this.#held.delete(row);
       }
-      this.onRead(rows);
+      this.onRead(isNews);
     } catch {
       // Names are there all the same; the next look at these rows asks again.
       this.#failedAt = Date.now();

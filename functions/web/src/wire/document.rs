@@ -15,6 +15,10 @@ use crate::page::text::label;
 /// The attribute that holds a call, which is told in its own place.
 const CALL: &str = "dagger.io/dag.call";
 
+/// Why a span links to another one, and what it means where nothing is said.
+const LINK_PURPOSE: &str = "dagger.io/link.purpose";
+const CAUSE: &str = "cause";
+
 /// The largest whole number that a browser holds exactly.
 const EXACT: i64 = 1 << 53;
 
@@ -49,7 +53,14 @@ pub fn call_line(span: &Span) -> Option<String> {
 }
 
 fn brief(row: u32, span: &Span, call: Option<Json>) -> Json {
-    json!({ "row": row, "id": span.id.to_string(), "call": call, "status": status(span), "cache": cache_fact(&span.attributes) })
+    let cache = cache_fact(&span.attributes);
+    json!({ "row": row, "id": span.id.to_string(), "call": call, "status": status(span), "cache": cache, "resumes": resumes(span) })
+}
+
+/// The call whose work a span takes up. A link without purpose says the same.
+fn resumes(span: &Span) -> Option<String> {
+    let is_cause = |link: &&Link| link.attributes.text(LINK_PURPOSE).unwrap_or(CAUSE) == CAUSE;
+    span.links.iter().find(is_cause).map(|link| hex::encode(&link.span_id))
 }
 
 fn whole(row: u32, span: &Span, call: Option<Json>) -> Json {
@@ -109,7 +120,7 @@ fn link(link: &Link) -> Json {
     json!({
         "trace": hex::encode(&link.trace_id),
         "span": hex::encode(&link.span_id),
-        "purpose": link.attributes.text("dagger.io/link.purpose").unwrap_or("cause"),
+        "purpose": link.attributes.text(LINK_PURPOSE).unwrap_or(CAUSE),
         "attributes": pairs(&link.attributes),
     })
 }

@@ -333,6 +333,20 @@ fn every_state_has_its_sentence() {
     }
 }
 
+#[test]
+fn a_span_names_the_call_whose_work_it_takes_up() {
+    let linked = |purpose: Option<&str>| {
+        let purpose = purpose.map(|purpose| ("dagger.io/link.purpose".to_owned(), text(purpose)));
+        let link = Link { span_id: 3_u64.to_be_bytes().to_vec(), attributes: Attributes(purpose.into_iter().collect()), ..Link::default() };
+        let mut span = span(4, Some(1), "resume withExec", 90, Some(20));
+        span.links.push(link);
+        quillon_web::wire::document::spans(&[3], &[span], |_| None, true)["spans"][0]["resumes"].clone()
+    };
+    assert_eq!(linked(Some("cause")), "0000000000000003");
+    assert_eq!(linked(None), "0000000000000003");
+    assert!(linked(Some("wait")).is_null());
+}
+
 fn comparison(base: &Made, head: &Made) -> String {
     let found = compare(&base.outline, &base.tree, &head.outline, &head.tree, 100);
     let page = with_scene(|scene| ComparePage::new(base.compared(), head.compared(), &found, "The last one.", scene));

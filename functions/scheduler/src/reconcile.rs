@@ -107,16 +107,7 @@ mod tests {
     }
 
     fn delivery(id: u64, guid: &str, event: &str, minute: i64) -> DeliveryView {
-        DeliveryView {
-            id,
-            guid: guid.parse().expect("a guid"),
-            event: event.to_owned(),
-            action: None,
-            installation: None,
-            status_code: 202,
-            delivered_at: at(minute),
-            is_redelivery: false,
-        }
+        DeliveryView { id, guid: guid.parse().expect("a guid"), event: event.to_owned(), action: None, delivered_at: at(minute) }
     }
 
     fn found(deliveries: &[DeliveryView]) -> Vec<u64> {

@@ -1,7 +1,7 @@
 //! What GitHub's answers say, as far as anybody here wants to know it.
 //!
 //! GitHub's shapes stay private: each view is read from a narrow struct, so a field that is new, missing or null elsewhere
-//! harms nothing. Labels that an author controls (branch of a fork, login) stay plain text.
+//! harms nothing. Labels that an author controls (a title, a login) stay plain text.
 
 use jiff::Timestamp;
 use quillon_core::id::{AccountId, CommitSha, DeliveryId, InstallationId, PullNumber, RepositoryId};
@@ -47,24 +47,14 @@ pub struct PullView {
     pub title: String,
     /// Whether it is open.
     pub is_open: bool,
-    /// Whether it is a draft.
-    pub is_draft: bool,
-    /// Whether it was merged.
-    pub is_merged: bool,
     /// Its head commit.
     pub head_sha: CommitSha,
-    /// The branch of its head, a label: a fork names it as it likes.
-    pub head_ref: String,
     /// The repository of its head; none when the fork was deleted.
     pub head_repository: Option<RepositoryId>,
     /// The branch that it wants to be merged into.
     pub base_ref: BranchName,
-    /// The head of that branch when GitHub last looked, possibly old.
-    pub base_sha: CommitSha,
     /// Whether it can be merged; none while GitHub computes that, and in listings.
     pub mergeable: Option<bool>,
-    /// Login of its author, a label.
-    pub author: Option<String>,
 }
 
 /// A branch and its head.
@@ -109,14 +99,8 @@ pub struct DeliveryView {
     pub event: String,
     /// The payload's action.
     pub action: Option<String>,
-    /// Under which installation, if any.
-    pub installation: Option<InstallationId>,
-    /// The HTTP status of the answer; 0 or another number outside 2xx when it failed.
-    pub status_code: u16,
     /// When it was attempted.
     pub delivered_at: Timestamp,
-    /// Whether it repeats an earlier attempt.
-    pub is_redelivery: bool,
 }
 
 /// A page of the App's delivery log, newest first.
@@ -266,26 +250,19 @@ pub(crate) mod wire {
         #[serde(default)]
         title: String,
         state: String,
-        #[serde(default)]
-        draft: bool,
-        merged_at: Option<Timestamp>,
         head: PullHead,
         base: PullBase,
         mergeable: Option<bool>,
-        user: Option<Account>,
     }
 
     #[derive(Deserialize)]
     struct PullHead {
         sha: CommitSha,
-        #[serde(rename = "ref")]
-        branch: String,
         repo: Option<Numbered>,
     }
 
     #[derive(Deserialize)]
     struct PullBase {
-        sha: CommitSha,
         #[serde(rename = "ref")]
         branch: BranchName,
     }
@@ -301,15 +278,10 @@ pub(crate) mod wire {
                 number: wire.number,
                 title: shorten(&wire.title, 200),
                 is_open: wire.state == "open",
-                is_draft: wire.draft,
-                is_merged: wire.merged_at.is_some(),
                 head_sha: wire.head.sha,
-                head_ref: shorten(&wire.head.branch, 250),
                 head_repository: wire.head.repo.map(|repository| repository.id),
                 base_ref: wire.base.branch,
-                base_sha: wire.base.sha,
                 mergeable: wire.mergeable,
-                author: wire.user.and_then(|user| user.login).map(|login| shorten(&login, 100)),
             }
         }
     }
@@ -364,25 +336,12 @@ pub(crate) mod wire {
         guid: DeliveryId,
         event: String,
         action: Option<String>,
-        installation_id: Option<InstallationId>,
-        status_code: Option<u16>,
         delivered_at: Timestamp,
-        #[serde(default)]
-        redelivery: bool,
     }
 
     impl From<Delivery> for DeliveryView {
         fn from(wire: Delivery) -> Self {
-            Self {
-                id: wire.id,
-                guid: wire.guid,
-                event: wire.event,
-                action: wire.action,
-                installation: wire.installation_id,
-                status_code: wire.status_code.unwrap_or(0),
-                delivered_at: wire.delivered_at,
-                is_redelivery: wire.redelivery,
-            }
+            Self { id: wire.id, guid: wire.guid, event: wire.event, action: wire.action, delivered_at: wire.delivered_at }
         }
     }
 

@@ -135,14 +135,14 @@ async fn a_cut_tree_says_so() {
 async fn a_pull_request_from_its_opening_to_its_end() {
     let world = World::new().await;
     let (client, id) = (world.client(), world.repository());
-    let base = world.push("main", "a").await;
+    world.push("main", "a").await;
     let head = world.push("topic", "b").await;
     let opened = world.forge.open_pull(NewPull::new(world.hello.id, "topic", "main", "Say b")).await.expect("opened");
     let number = PullNumber(opened.number);
     let view = client.pull(id, number).await.expect("asked").expect("found");
-    assert_eq!((view.number, view.title.as_str(), view.is_open, view.is_draft, view.is_merged), (number, "Say b", true, false, false));
-    assert_eq!((&view.head_sha, view.head_ref.as_str(), view.head_repository), (&head, "topic", Some(id)));
-    assert_eq!((view.base_ref.as_str(), &view.base_sha, view.mergeable), ("main", &base, None));
+    assert_eq!((view.number, view.title.as_str(), view.is_open), (number, "Say b", true));
+    assert_eq!((&view.head_sha, view.head_repository), (&head, Some(id)));
+    assert_eq!((view.base_ref.as_str(), view.mergeable), ("main", None));
     let view = client.pull(id, number).await.expect("asked").expect("found");
     assert_eq!(view.mergeable, Some(true));
     let page = client.open_pulls(id, 1).await.expect("listed");
@@ -151,7 +151,7 @@ async fn a_pull_request_from_its_opening_to_its_end() {
     assert_eq!(client.head(id, &by_pull).await, Ok(Some(head)));
     world.forge.merge(world.hello.id, opened.number).await.expect("merged");
     let view = client.pull(id, number).await.expect("asked").expect("found");
-    assert_eq!((view.is_open, view.is_merged), (false, true));
+    assert!(!view.is_open);
     assert_eq!(client.head(id, &by_pull).await, Ok(None));
     assert_eq!(client.open_pulls(id, 1).await.map(|page| page.items), Ok(vec![]));
     assert_eq!(client.pull(id, PullNumber(99)).await, Ok(None));
@@ -169,8 +169,7 @@ async fn a_fork_is_told_by_the_number_of_its_repository() {
     let new = NewPull { head_repository: fork.id, ..NewPull::new(world.hello.id, "evil", "main", "Let me in") };
     let opened = world.forge.open_pull(new).await.expect("opened");
     let pull = async || world.client().pull(world.repository(), PullNumber(opened.number)).await.expect("asked").expect("found");
-    let view = pull().await;
-    assert_eq!((view.head_repository, view.author.as_deref()), (Some(RepositoryId(fork.id)), Some("eve")));
+    assert_eq!(pull().await.head_repository, Some(RepositoryId(fork.id)));
     world.forge.delete_repository(fork.id).await.expect("deleted");
     assert_eq!(pull().await.head_repository, None);
 }
@@ -294,13 +293,13 @@ async fn deliveries_are_listed_back_to_the_first_and_redelivered() {
     let second = world.app.deliveries(first.next.as_deref()).await.expect("listed");
     assert_eq!((second.items.len(), second.next), (20 + before, None));
     let newest = first.items.first().expect("some");
-    assert_eq!((newest.event.as_str(), newest.status_code, newest.is_redelivery, newest.installation), ("ping", 200, false, None));
+    assert_eq!(newest.event, "ping");
     assert!(first.items.iter().zip(first.items.iter().skip(1)).all(|(newer, older)| newer.id > older.id));
     world.app.redeliver(newest.id).await.expect("accepted");
     world.forge.deliver_all().await.expect("delivered");
     let again = world.app.deliveries(None).await.expect("listed");
     let again = again.items.first().expect("some");
-    assert_eq!((again.guid.clone(), again.is_redelivery), (newest.guid.clone(), true));
+    assert_eq!((&again.guid, again.id > newest.id), (&newest.guid, true));
     assert_eq!(reaction(world.app.redeliver(999_999).await), "not found");
     world.assert_no_violations();
 }

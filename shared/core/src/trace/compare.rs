@@ -101,8 +101,8 @@ impl Side<'_> {
     }
 
     fn duration_ns(&self, row: u32) -> Option<u64> {
-        let row = self.row(row);
-        row.end_ns.map(|end_ns| end_ns.saturating_sub(row.start_ns))
+        let end_ns = self.tree.end_ns(self.outline, row)?;
+        Some(end_ns.saturating_sub(self.row(row).start_ns))
     }
 
     /// Whether a row is shown at all unless asked for: it stands for itself and not for its children.

@@ -49,6 +49,18 @@ fn steps_come_and_go_under_the_same_run_whatever_its_command_line() {
 }
 
 #[test]
+fn a_call_that_put_its_work_off_took_as_long_as_that() {
+    let run = |length: u64| {
+        let call = SpanBuilder::new(2).under(1).named("withExec").during(MS, 2 * MS).marked("dagger.io/dag.pending");
+        let work = SpanBuilder::new(3).under(2).named("exec").during(5 * MS, length * MS).marked("dagger.io/ui.internal");
+        vec![SpanBuilder::new(1).during(0, 5_000 * MS), call, work]
+    };
+    let comparison = compared(run(1_000), run(4_000));
+    assert_eq!((rows(&comparison.slower), comparison.faster.total), (vec![(1, 1)], 0));
+    assert_eq!(comparison.slower.first[0].difference_ns(), 3_000 * MS);
+}
+
+#[test]
 fn the_same_call_is_found_wherever_it_moved() {
     let base = vec![SpanBuilder::new(1), SpanBuilder::new(2).under(1).named("old"), call(3, "d").under(2).named("withExec")];
     let head = vec![SpanBuilder::new(1), SpanBuilder::new(2).under(1).named("new"), call(3, "d").under(2).named("withExec")];

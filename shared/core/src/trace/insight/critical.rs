@@ -19,7 +19,7 @@ pub fn critical_path(outline: &Outline, tree: &Tree, root: u32) -> Vec<u32> {
     let Some(top) = outline.rows.get(root as usize) else { return Vec::new() };
     // One more than what was seen, so that a span that has only begun has lasted.
     let latest = outline.rows.iter().map(|row| row.end_ns.unwrap_or(row.start_ns)).max().unwrap_or(0).saturating_add(1);
-    let end_of = |row: u32| outline.rows[row as usize].end_ns.unwrap_or(latest);
+    let end_of = |row: u32| tree.end_ns(outline, row).unwrap_or(latest);
     let mut seen = HashSet::from([root]);
     let mut left = VecDeque::from([Stretch { row: root, start_ns: top.start_ns, end_ns: end_of(root) }]);
     // Level by level: where the path is too long, its finest parts are left out.
@@ -135,6 +135,16 @@ mod tests {
         assert_eq!(path(spans), [0, 2, 1]);
         let spans = [SpanBuilder::new(1), SpanBuilder::new(2).under(1).started(5), child(3, 0, 4), child(4, 1, 9)];
         assert_eq!(path(spans), [0, 2, 1]);
+    }
+
+    #[test]
+    fn a_call_that_put_its_work_off_lasts_as_long_as_that() {
+        let call = |number, start_ns, end_ns| child(number, start_ns, end_ns).marked("dagger.io/dag.pending");
+        let work = |number, call, start_ns, end_ns| SpanBuilder::new(number).under(call).during(start_ns, end_ns);
+        // Both calls end at once, and 6 ends after them; but the work of 2 ends last, and it began when 6 had ended.
+        let spans =
+            [SpanBuilder::new(1).during(0, 100), call(2, 20, 21), work(3, 2, 50, 99), call(4, 2, 3), work(5, 4, 30, 60), child(6, 5, 19)];
+        assert_eq!(path(spans), [0, 5, 1, 2]);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn flame(outline: &Outline, tree: &Tree, root: u32, levels: u8, width: u32) 
     let Some(top) = outline.rows.get(root as usize) else { return Vec::new() };
     let width = width.max(1);
     let last_moment = |row: u32| outline.rows[row as usize].end_ns.unwrap_or(outline.rows[row as usize].start_ns);
-    let latest = match top.end_ns {
+    let latest = match tree.end_ns(outline, root) {
         Some(end) => end,
         None => tree.walk(root).map(last_moment).max().unwrap_or(top.start_ns),
     };
@@ -45,8 +45,14 @@ pub fn flame(outline: &Outline, tree: &Tree, root: u32, levels: u8, width: u32) 
         let mut parts: BTreeMap<u32, FlameBox> = BTreeMap::new();
         for &row in &level {
             let span = &outline.rows[row as usize];
-            let own = FlameBox { row, depth, start: span.start_ns, end: span.end_ns.unwrap_or(latest).max(span.start_ns), count: 1 };
-            parts.entry(part(own.start)).and_modify(|merged| merge(outline, merged, &own)).or_insert(own);
+            let own = FlameBox {
+                row,
+                depth,
+                start: span.start_ns,
+                end: tree.end_ns(outline, row).unwrap_or(latest).max(span.start_ns),
+                count: 1,
+            };
+            parts.entry(part(own.start)).and_modify(|merged| merge(outline, tree, merged, &own)).or_insert(own);
         }
         boxes.extend(parts.into_values());
         level = level.iter().flat_map(|&row| tree.children(row)).copied().collect();
@@ -57,9 +63,9 @@ pub fn flame(outline: &Outline, tree: &Tree, root: u32, levels: u8, width: u32) 
     boxes
 }
 
-fn merge(outline: &Outline, merged: &mut FlameBox, other: &FlameBox) {
+fn merge(outline: &Outline, tree: &Tree, merged: &mut FlameBox, other: &FlameBox) {
     let length = |row: u32, end: u64| end - outline.rows[row as usize].start_ns;
-    let end_of = |row: u32, latest: u64| outline.rows[row as usize].end_ns.unwrap_or(latest).max(outline.rows[row as usize].start_ns);
+    let end_of = |row: u32, latest: u64| tree.end_ns(outline, row).unwrap_or(latest).max(outline.rows[row as usize].start_ns);
     let known = length(merged.row, end_of(merged.row, merged.end));
     let new = length(other.row, other.end);
     let is_longer = new > known || new == known && outline.moment(other.row) < outline.moment(merged.row);

@@ -85,3 +85,25 @@ fn a_span_that_is_its_own_parent_is_a_root() {
     assert_eq!(outline.parent_row(0), None);
     assert!(outline.rows[0].flags.contains(Flags::ROOT));
 }
+
+#[test]
+fn a_call_ends_with_the_work_that_it_put_off() {
+    let ended = |call: SpanBuilder, child: SpanBuilder| {
+        let outline = outline([call, child.under(1)]);
+        outline.tree().end_ns(&outline, 0)
+    };
+    let call = || SpanBuilder::new(1).during(10, 20);
+    let pending = || call().marked("dagger.io/dag.pending");
+    let child = || SpanBuilder::new(2);
+    for (what, call, child, expected) in [
+        ("what is done below it later", pending(), child().during(20, 90), Some(90)),
+        ("what runs below it", pending(), child().started(30), None),
+        ("what was done while it lasted", pending(), child().during(12, 90), Some(20)),
+        ("what ended before it", pending(), child().during(20, 20), Some(20)),
+        ("nothing that was put off", call(), child().during(30, 90), Some(20)),
+        ("itself, which runs", SpanBuilder::new(1).started(10).marked("dagger.io/dag.pending"), child().during(30, 90), None),
+    ] {
+        assert_eq!(ended(call, child), expected, "{what}");
+    }
+    assert_eq!(outline([]).tree().end_ns(&outline([]), 0), None);
+}

@@ -1,6 +1,7 @@
 //! Who is whose child, without cycles.
 
 use super::Outline;
+use crate::trace::hint::Flags;
 
 /// The number that stands for no row.
 pub const NO_ROW: u32 = u32::MAX;
@@ -76,6 +77,20 @@ impl Tree {
     #[must_use]
     pub fn subtree(&self, row: u32) -> Vec<u32> {
         self.walk(row).collect()
+    }
+
+    /// When what a row stands for ended: its span, and what its call put off and did later, below it. None while any of that runs.
+    ///
+    /// Dagger works results out when they are asked for: the span of such a call ends at once, and the time goes by in its children.
+    #[must_use]
+    pub fn end_ns(&self, outline: &Outline, row: u32) -> Option<u64> {
+        let span = outline.rows.get(row as usize)?;
+        let own_ns = span.end_ns?;
+        if !span.flags.contains(Flags::PENDING) {
+            return Some(own_ns);
+        }
+        let below = self.children(row).iter().map(|&child| &outline.rows[child as usize]);
+        below.filter(|child| child.start_ns >= own_ns).try_fold(own_ns, |latest, child| Some(latest.max(child.end_ns?)))
     }
 
     /// Like [`Tree::subtree`], row by row.

@@ -38,17 +38,19 @@ pub struct Assets {
 
 /// Files of the trace page's script, the entry first. They import one another by relative paths, so all are in one folder
 /// that is named by the content of all.
-const TRACE_SCRIPTS: [(&str, &str); 21] = [
+const TRACE_SCRIPTS: [(&str, &str); 23] = [
     ("main.js", include_str!("../assets/trace/main.js")),
     ("ansi.js", include_str!("../assets/trace/ansi.js")),
     ("api.js", include_str!("../assets/trace/api.js")),
     ("box.js", include_str!("../assets/trace/box.js")),
+    ("boxes.js", include_str!("../assets/trace/boxes.js")),
     ("details.js", include_str!("../assets/trace/details.js")),
     ("dom.js", include_str!("../assets/trace/dom.js")),
     ("download.js", include_str!("../assets/trace/download.js")),
     ("feed.js", include_str!("../assets/trace/feed.js")),
     ("flame.js", include_str!("../assets/trace/flame.js")),
     ("format.js", include_str!("../assets/trace/format.js")),
+    ("frame.js", include_str!("../assets/trace/frame.js")),
     ("keyboard.js", include_str!("../assets/trace/keyboard.js")),
     ("list.js", include_str!("../assets/trace/list.js")),
     ("logbox.js", include_str!("../assets/trace/logbox.js")),

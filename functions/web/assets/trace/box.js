@@ -29,7 +29,7 @@ export class SpanBox {
     }
     bar.append(h("span", { class: "grow" }));
     bar.append(h("button", { type: "button", class: "tr-tab", text: "Zoom", title: "Show only this part of the time (f)", on: { click: () => page.zoom(row) } }));
-    bar.append(h("button", { type: "button", class: "tr-tab tr-close", "aria-label": "Close", title: "Close (Enter)", text: "×", on: { click: () => page.closeBox(row) } }));
+    bar.append(h("button", { type: "button", class: "tr-tab tr-close", "aria-label": "Close", title: "Close (Enter)", text: "×", on: { click: () => page.boxes.close(row) } }));
     this.body = h("div", { class: "tr-box-body" });
     this.element = h("div", { class: "tr-box", role: "group", "aria-label": `About ${plain(model.nameOf(row))}` }, bar, this.body);
     this.open(this.buttons.has(tab) ? tab : "details");

@@ -53,10 +53,10 @@ function actionOf(key, isInList, page) {
     case "N": return () => page.search.move(-1);
     case "j": return () => page.move(1);
     case "k": return () => page.move(-1);
-    case "o": return () => page.toggleBox(page.active, "logs");
-    case "d": return () => page.toggleBox(page.active, "details");
+    case "o": return () => page.boxes.toggle(page.active, "logs");
+    case "d": return () => page.boxes.toggle(page.active, "details");
     case "e": return () => page.nextFailure();
-    case "f": return () => page.zoom(page.zoomed === page.active ? -1 : page.active);
+    case "f": return () => page.zoom(page.frame.zoomed === page.active ? -1 : page.active);
     case "g": return () => page.moveTo(0);
     case "G": return () => page.moveTo(-1);
     default: break;
@@ -71,7 +71,7 @@ function actionOf(key, isInList, page) {
     case "End": return () => page.moveTo(-1);
     case "PageDown": return () => page.move(page.pageful());
     case "PageUp": return () => page.move(-page.pageful());
-    case "Enter": return () => page.toggleBox(page.active);
+    case "Enter": return () => page.boxes.toggle(page.active);
     case " ": return () => page.toggle(page.active);
     default: return undefined;
   }

@@ -1,11 +1,12 @@
 // The trace page: holds model, tree, list, strip and search together, and what the reader chose.
 
-import { SpanBox } from "./box.js";
+import { Boxes } from "./boxes.js";
 import { copy, h, setText } from "./dom.js";
 import { downloadButton } from "./download.js";
 import { Feed } from "./feed.js";
 import { Flame } from "./flame.js";
-import { count, counted, duration, ticks } from "./format.js";
+import { count, counted, duration } from "./format.js";
+import { TimeFrame } from "./frame.js";
 import { bindKeys } from "./keyboard.js";
 import { List } from "./list.js";
 import { FLAG, Model } from "./model.js";
@@ -31,10 +32,10 @@ export class TracePage {
     this.model = new Model();
     this.tree = new Tree(this.model);
     this.choices = new Uint8Array(0);
-    this.boxes = new Map();
+    this.boxes = new Boxes(this);
+    this.frame = new TimeFrame();
     this.wanted = new Set();
     this.active = -1;
-    this.zoomed = -1;
     this.showsAll = false;
     this.critical = null;
     this.origins = null;
@@ -98,7 +99,7 @@ export class TracePage {
     const fold = h("button", { type: "button", text: "Fold all", title: "Fold everything but failures" });
     fold.addEventListener("click", () => {
       this.choices.fill(0);
-      for (const row of [...this.boxes.keys()]) this.closeBox(row);
+      this.boxes.closeAll();
       this.#show();
     });
     const id = h("button", { type: "button", text: "Copy trace id" });
@@ -108,8 +109,7 @@ export class TracePage {
     });
     const save = downloadButton(this.api, `trace-${this.trace}.jsonl`, (message) => this.#explain(new Error(message), null));
     const bar = h("div", { class: "tr-bar-top" }, this.search.element, h("span", { class: "grow" }), this.followButton, this.criticalButton, this.internalButton, fold, id, save);
-    this.axis = h("span", { class: "tr-axis", role: "columnheader" });
-    const head = h("div", { class: "tr-head", role: "row" }, h("span", { class: "tr-head-name", role: "columnheader", text: "Span" }), this.axis);
+    const head = h("div", { class: "tr-head", role: "row" }, h("span", { class: "tr-head-name", role: "columnheader", text: "Span" }), this.frame.axis);
     this.list = new List({
       label: "Spans",
       head,
@@ -149,7 +149,7 @@ export class TracePage {
     this.api.stop();
     clearTimeout(this.#timer);
     clearTimeout(this.#remembering);
-    for (const box of this.boxes.values()) box.dispose();
+    this.boxes.dispose();
     this.element.remove();
     const address = new URL(location.href);
     if (!address.searchParams.has("span")) return;
@@ -190,16 +190,7 @@ export class TracePage {
     const asking = isComplete ? this.#askOrigins() : null;
     if (this.asked.id === "") await asking;
     this.#openFirst();
-    this.#refreshBoxes();
-  }
-
-  // A box is brought up to date while its span runs, and once more after it ended.
-  #refreshBoxes() {
-    for (const [row, box] of this.boxes) {
-      const isLive = this.model.isOpenEnded(row) && !this.model.isFinished;
-      if (isLive || box.wasLive) box.refresh();
-      box.wasLive = isLive;
-    }
+    this.boxes.refresh();
   }
 
   // Rows are counted anew: what the reader chose is kept under the spans' ids until they are here again.
@@ -208,14 +199,14 @@ export class TracePage {
     const id = (row) => (row >= 0 && row < model.size ? model.idOf(row) : "");
     const chosen = [];
     for (let row = 0; row < model.size && chosen.length < MOST_KEPT; row++) if (this.choices[row] !== 0) chosen.push([id(row), this.choices[row]]);
-    this.kept = { chosen, boxes: [...this.boxes].map(([row, box]) => [id(row), box.tab]), active: id(this.active), zoomed: id(this.zoomed) };
-    for (const row of [...this.boxes.keys()]) this.closeBox(row);
+    this.kept = { chosen, boxes: this.boxes.tabs().map(([row, tab]) => [id(row), tab]), active: id(this.active), zoomed: id(this.frame.zoomed) };
+    this.boxes.closeAll();
     this.choices.fill(0);
     this.wanted.clear();
     this.spans.clear();
     this.search.forget();
     this.opened.clear();
-    [this.active, this.zoomed, this.critical, this.origins, this.askedOrigins] = [-1, -1, null, null, 0];
+    [this.active, this.frame.zoomed, this.critical, this.origins, this.askedOrigins] = [-1, -1, null, null, 0];
     this.tree = new Tree(new Model());
     this.list.show(new Uint32Array(0));
   }
@@ -229,10 +220,10 @@ export class TracePage {
       if (row >= 0) this.choices[row] = choice;
     }
     this.active = model.find(kept.active);
-    this.zoomed = model.find(kept.zoomed);
+    this.frame.zoomed = model.find(kept.zoomed);
     this.#frameTime();
     this.#show();
-    for (const [id, tab] of kept.boxes) if (model.find(id) >= 0) this.openBox(model.find(id), tab);
+    for (const [id, tab] of kept.boxes) if (model.find(id) >= 0) this.boxes.open(model.find(id), tab);
   }
 
   // Nothing came: clocks go on, and logs of open boxes.
@@ -240,8 +231,8 @@ export class TracePage {
     if (this.model.isFinished) return;
     this.#frameTime();
     this.list.draw();
-    this.flame.show(this.view, this.zoomed);
-    this.#refreshBoxes();
+    this.flame.show(this.view, this.frame.zoomed);
+    this.boxes.refresh();
   }
 
   // What a link asked for, or the first failures.
@@ -265,7 +256,7 @@ export class TracePage {
     for (const row of this.list.rows) {
       if (opened === OPEN_AT_FIRST) break;
       if (!this.hasError(row) || model.logs[row] === 0) continue;
-      this.openBox(row, "logs");
+      this.boxes.open(row, "logs");
       opened += 1;
     }
     if (opened > 0 || model.isFinished) this.hasOpened = true;
@@ -333,8 +324,8 @@ export class TracePage {
     this.view = this.#makeView();
     if (!this.model.isFinished) this.opened = new Set(Array.prototype.filter.call(rows, (row) => this.isOpen(row)));
     this.list.show(rows, { follow: this.isFollowing, parentOf: (row) => this.tree.parentOf(row) });
-    this.flame.show(this.view, this.zoomed);
-    this.#drawAxis();
+    this.flame.show(this.view, this.frame.zoomed);
+    this.frame.draw();
   }
 
   #makeView() {
@@ -343,9 +334,9 @@ export class TracePage {
       model: this.model,
       tree: this.tree,
       deepest: narrow.matches ? 8 : 24,
-      get now() { return page.at; },
-      get from() { return page.from; },
-      get to() { return page.to; },
+      get now() { return page.frame.at; },
+      get from() { return page.frame.from; },
+      get to() { return page.frame.to; },
       get active() { return page.active; },
       get hits() { return page.search.hits; },
       get critical() { return page.critical; },
@@ -355,47 +346,8 @@ export class TracePage {
     };
   }
 
-  // The time axis: that of the largest root, or of the zoomed span; while it runs it grows in steps, so that bars stay put.
   #frameTime() {
-    const { model, tree } = this;
-    this.at = this.now();
-    if (this.zoomed >= 0 && this.zoomed < model.size) {
-      this.from = model.start[this.zoomed];
-      this.to = Math.max(model.endOf(this.zoomed, this.at), this.from + 0.001);
-      return;
-    }
-    let main = -1;
-    for (const root of tree.roots) if (main < 0 || tree.below(root) > tree.below(main)) main = root;
-    if (main < 0) {
-      [this.from, this.to] = [0, 1];
-      return;
-    }
-    let [from, to] = [model.start[main], model.endOf(main, this.at)];
-    const slack = Math.max(600_000, 2 * (to - from));
-    for (const root of tree.roots) {
-      const [start, end] = [model.start[root], model.endOf(root, this.at)];
-      // A clock that is far off shall not make everything else a hair.
-      if (start < from && start > from - slack) from = start;
-      if (end > to && end < to + slack) to = end;
-    }
-    if (!model.isFinished && model.isOpenEnded(main)) {
-      const kept = this.to - this.from;
-      to = this.from === from && kept > to - from ? this.to : from + (to - from) * 1.2 + 1000;
-    }
-    [this.from, this.to] = [from, Math.max(to, from + 0.001)];
-  }
-
-  #drawAxis() {
-    const most = Math.max(2, Math.min(8, Math.floor(this.axis.clientWidth / 90)));
-    const span = this.to - this.from;
-    this.axis.replaceChildren(
-      h("span", { class: "sr", text: "Time" }),
-      ...ticks(0, span, most).map((at) => {
-        const tick = h("span", { class: "tr-tick", text: duration(at) });
-        tick.style.left = `${((at / span) * 100).toFixed(3)}%`;
-        return tick;
-      }),
-    );
+    this.frame.fit(this.model, this.tree, this.now());
   }
 
   /** Now, as an offset to the earliest start. */
@@ -450,7 +402,7 @@ export class TracePage {
     this.list.element.focus({ preventScroll: true });
     this.select(row);
     if (act === "twist") this.toggle(row);
-    else if (getSelection()?.isCollapsed ?? true) this.toggleBox(row, act);
+    else if (getSelection()?.isCollapsed ?? true) this.boxes.toggle(row, act);
   }
 
   // Links to spans elsewhere on the page lead here without a reload.
@@ -482,7 +434,7 @@ export class TracePage {
     for (const above of this.tree.ancestors(row)) this.choices[above] = OPENED;
     this.#show();
     this.select(row);
-    if (opens) this.openBox(row, tab, line);
+    if (opens) this.boxes.open(row, tab, line);
     this.list.reveal(row, "center");
   }
 
@@ -560,38 +512,10 @@ export class TracePage {
   }
 
   zoom(row) {
-    this.zoomed = row;
+    this.frame.zoomed = row;
     this.#frameTime();
     if (row >= 0) this.goTo(row);
     else this.#show();
-  }
-
-  toggleBox(row, tab) {
-    if (row < 0) return;
-    const box = this.boxes.get(row);
-    if (box === undefined) this.openBox(row, tab);
-    else if (tab !== undefined && box.tab !== tab && box.buttons.has(tab)) box.open(tab);
-    else this.closeBox(row);
-  }
-
-  openBox(row, tab, line = null) {
-    if (this.boxes.has(row)) {
-      if (line === null && (tab === undefined || this.boxes.get(row).tab === tab)) return;
-      this.closeBox(row);
-    }
-    const box = new SpanBox(this, row, { tab: tab ?? (this.model.logs[row] > 0 || this.model.has(row, FLAG.ROLLUP_LOGS) ? "logs" : "details"), line });
-    this.boxes.set(row, box);
-    this.list.setBox(row, box.element);
-  }
-
-  closeBox(row) {
-    const box = this.boxes.get(row);
-    if (box === undefined) return;
-    const hadFocus = box.element.contains(document.activeElement);
-    box.dispose();
-    this.boxes.delete(row);
-    this.list.setBox(row, null);
-    if (hadFocus) this.list.element.focus({ preventScroll: true });
   }
 
   async #toggleCritical(isOn) {

@@ -238,6 +238,23 @@ pub struct CheckLine {
     pub note: Option<String>,
 }
 
+impl CheckLine {
+    /// What an attempt says of its check.
+    #[must_use]
+    pub fn of(attempt: &Attempt) -> Self {
+        Self {
+            module: attempt.key.module.clone(),
+            task: attempt.key.task.clone(),
+            attempt: attempt.id,
+            number: attempt.key.number,
+            phase: Phase::of(&attempt.state),
+            started_at: attempt.started_at(),
+            ended_at: attempt.ended_at(),
+            note: attempt.note(),
+        }
+    }
+}
+
 /// How many checks (loads not counted) are in each phase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -295,7 +312,7 @@ impl Run {
     #[must_use]
     pub fn summarize(&self, latest: &[&Attempt]) -> Summary {
         let mut counts = Counts::default();
-        let mut lines: Vec<CheckLine> = latest.iter().map(|attempt| line(attempt)).collect();
+        let mut lines: Vec<CheckLine> = latest.iter().map(|attempt| CheckLine::of(attempt)).collect();
         for line in &lines {
             match line.task {
                 Task::Load => {}
@@ -331,19 +348,6 @@ impl Run {
             RunState::Stopped { cancel } => Some(cancel.reason.to_string()),
             RunState::ForkRefused => Some("pull requests from forks are not run here (start with `--run-forks`)".to_owned()),
         }
-    }
-}
-
-fn line(attempt: &Attempt) -> CheckLine {
-    CheckLine {
-        module: attempt.key.module.clone(),
-        task: attempt.key.task.clone(),
-        attempt: attempt.id,
-        number: attempt.key.number,
-        phase: Phase::of(&attempt.state),
-        started_at: attempt.started_at(),
-        ended_at: attempt.ended_at(),
-        note: attempt.note(),
     }
 }
 

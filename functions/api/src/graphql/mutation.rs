@@ -7,10 +7,9 @@ use quillon_core::attempt::{Attempt, CancelReason, MAX_CHECKS};
 use quillon_core::id::AttemptId;
 use quillon_core::name::RepositoryName;
 use quillon_core::org::TraceAccess;
-use quillon_core::run::RunKey;
+use quillon_core::run::{CheckLine, RunKey};
 
 use super::error::Failure;
-use super::nodes;
 use super::portal;
 use super::sources::{self, ConfigureSourceInput, MappedSource, OrgRepoSettingInput};
 use super::types::Check;
@@ -139,7 +138,7 @@ async fn checks(deps: &Deps, access: &OrgAccess, attempts: &[Attempt]) -> Result
             names.insert(key, deps.store.run(key).await?.ok_or_else(missing)?.repository_name);
         }
         if let Some(name) = names.get(key) {
-            checks.push(Check::new(&deps.options.forge, name, &key.commit.sha, &nodes::line(attempt)));
+            checks.push(Check::new(&deps.options.forge, name, &key.commit.sha, &CheckLine::of(attempt)));
         }
     }
     Ok(checks)

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quillon_core::attempt::{Attempt, MAX_CHECKS};
+use quillon_core::attempt::MAX_CHECKS;
 use quillon_core::commit::Commit;
 use quillon_core::name::{ModulePath, Task};
-use quillon_core::run::{CheckLine, CommitKey, MAX_SUMMARY_LINES, Phase, Run, RunState};
+use quillon_core::run::{CheckLine, CommitKey, MAX_SUMMARY_LINES, Run, RunState};
 
 /// The runs of one commit, the newest generation first; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,21 +81,7 @@ pub(crate) fn commits_in(runs: &[Run]) -> usize {
 pub(crate) fn lines_of(commit: &Commit) -> Vec<CheckLine> {
     let mut runs: Vec<&Run> = commit.runs.iter().collect();
     runs.sort_by_key(|run| std::cmp::Reverse(run.generation));
-    newest_lines(runs.into_iter().map(|run| commit.latest(&run.key).into_iter().map(line).collect()))
-}
-
-/// An attempt as a line.
-pub(crate) fn line(attempt: &Attempt) -> CheckLine {
-    CheckLine {
-        module: attempt.key.module.clone(),
-        task: attempt.key.task.clone(),
-        attempt: attempt.id,
-        number: attempt.key.number,
-        phase: Phase::of(&attempt.state),
-        started_at: attempt.started_at(),
-        ended_at: attempt.ended_at(),
-        note: attempt.note(),
-    }
+    newest_lines(runs.into_iter().map(|run| commit.latest(&run.key).into_iter().map(CheckLine::of).collect()))
 }
 
 /// One line per check out of several lanes, those of earlier lanes winning; loads first, then by name.

@@ -8,7 +8,7 @@ use quillon_core::run::{CheckLine, Run};
 use super::Forms;
 use super::advice::{Advice, of_run};
 use super::card::{Card, Scene, Shown};
-use super::row::{Control, line_of};
+use super::row::Control;
 
 /// A commit's page.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
@@ -50,7 +50,7 @@ impl CommitPage {
 fn whole(commit: &Commit, run: &Run) -> (Run, Vec<CheckLine>) {
     let latest = commit.latest(&run.key);
     let summary = run.summarize(&latest);
-    let mut lines: Vec<CheckLine> = latest.iter().map(|attempt| line_of(attempt)).collect();
+    let mut lines: Vec<CheckLine> = latest.iter().map(|attempt| CheckLine::of(attempt)).collect();
     // The order of the summary, which a reader of the Checks page knows, without its limit.
     lines.sort_by_key(|line| (line.phase.is_terminal() && !is_bad(line), line.module.clone(), line.task.clone()));
     (Run { summary, ..run.clone() }, lines)

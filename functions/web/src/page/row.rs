@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use quillon_core::attempt::Attempt;
 use quillon_core::id::{AttemptId, CommitSha, RunId};
 use quillon_core::name::{ModulePath, RepositoryName, Task, key_segment};
 use quillon_core::report::module_label;
@@ -90,21 +89,6 @@ pub struct Group {
     pub module: Option<String>,
     /// The load first.
     pub rows: Vec<Row>,
-}
-
-/// The parts of an attempt that a row is made of, as the summary has them.
-#[must_use]
-pub fn line_of(attempt: &Attempt) -> CheckLine {
-    CheckLine {
-        module: attempt.key.module.clone(),
-        task: attempt.key.task.clone(),
-        attempt: attempt.id,
-        number: attempt.key.number,
-        phase: Phase::of(&attempt.state),
-        started_at: attempt.started_at(),
-        ended_at: attempt.ended_at(),
-        note: attempt.note(),
-    }
 }
 
 /// Makes the rows of a run, by module, each with its load first and then in the order given.

@@ -27,12 +27,10 @@ impl SignedIn {
     /// # Errors
     /// When the tables cannot be read.
     pub async fn of_request(tenancy: &Tenancy, public: &Url, headers: &HeaderMap, now: Timestamp) -> Result<Option<Self>, Error> {
-        for value in Cookie::Session.values(public, headers) {
-            let Some(session) = tenancy.session(value, now).await? else { continue };
-            let Some(viewer) = tenancy.viewer(&session).await? else { continue };
-            return Ok(Some(Self { viewer, session, secret: Sensitive::new(value.to_owned()), hash: secret::hash(value) }));
-        }
-        Ok(None)
+        let found = tenancy.session_among(Cookie::Session.values(public, headers), now).await?;
+        let Some((session, value)) = found else { return Ok(None) };
+        let viewer = tenancy.viewer(&session).await?;
+        Ok(viewer.map(|viewer| Self { viewer, session, secret: Sensitive::new(value.to_owned()), hash: secret::hash(value) }))
     }
 
     /// The secret of their session.
